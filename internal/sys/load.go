@@ -1,0 +1,69 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The two calls below are for a load generator. They wait in the kernel without
+// telling the Go scheduler, which is the cheapest way to wait and the most
+// dangerous one: a thread that waits keeps its P, and nothing that stops the
+// world, a garbage collection for one, can happen until it returns. They belong
+// in a process of its own that has more Ps than threads that wait, and whose
+// collector is off.
+
+// WaitingSend writes all of p to the non-blocking fd, and waits in a raw call
+// whenever the kernel takes no more. n is less than len(p) only with an errno. A
+// peer that is gone is EPIPE, never a signal. See send(2), MSG_NOSIGNAL.
+func WaitingSend(fd int, p []byte) (n int, errno unix.Errno) {
+	for n < len(p) {
+		r, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p[n:]))), uintptr(len(p)-n), unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			n += int(r)
+			continue
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			errno = waitFor(fd, unix.POLLOUT)
+		}
+		if errno != 0 {
+			return n, errno
+		}
+	}
+	return n, 0
+}
+
+// WaitingReceive reads up to len(p) bytes from the non-blocking fd, and waits in
+// a raw call until there are any. n is 0 with errno 0 at the end of the stream.
+// See recv(2).
+func WaitingReceive(fd int, p []byte) (n int, errno unix.Errno) {
+	for {
+		r, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(r), 0
+		case unix.EINTR:
+			continue
+		case unix.EAGAIN:
+			errno = waitFor(fd, unix.POLLIN)
+		}
+		if errno != 0 {
+			return 0, errno
+		}
+	}
+}
+
+// waitFor waits in a raw call until one of events, an error or a hang-up holds
+// for fd, or a signal arrives. See poll(2).
+func waitFor(fd int, events int16) unix.Errno {
+	p := unix.PollFd{Fd: int32(fd), Events: events}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, 0, 0, 0, 0)
+	if errno == unix.EINTR {
+		return 0
+	}
+	return errno
+}

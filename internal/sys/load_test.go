@@ -1,0 +1,89 @@
+package sys
+
+import (
+	"bytes"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// pair returns two ends of a connection.
+func pair(t *testing.T) (a, b int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+	})
+	return fds[0], fds[1]
+}
+
+// TestWaiting sends more than a socket holds, so that both sides have to wait.
+func TestWaiting(t *testing.T) {
+	a, b := pair(t)
+	sent := bytes.Repeat([]byte("0123456"), 1<<20)
+	done := make(chan unix.Errno)
+	go func() {
+		n, errno := WaitingSend(a, sent)
+		if n != len(sent) && errno == 0 {
+			errno = unix.EIO
+		}
+		ShutdownWrite(a)
+		done <- errno
+	}()
+	var got []byte
+	buf := make([]byte, 100_000)
+	for {
+		n, errno := WaitingReceive(b, buf)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		if n == 0 {
+			break
+		}
+		got = append(got, buf[:n]...)
+	}
+	if errno := <-done; errno != 0 {
+		t.Error(errno)
+	}
+	if !bytes.Equal(got, sent) {
+		t.Errorf("%d bytes arrived of %d", len(got), len(sent))
+	}
+}
+
+// TestWaitingPeerGone has an error, not a signal.
+func TestWaitingPeerGone(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	unix.Close(fds[1])
+	if n, errno := WaitingSend(fds[0], []byte("x")); n != 0 || errno != unix.EPIPE {
+		t.Errorf("sent %d, %v", n, errno)
+	}
+	if n, errno := WaitingReceive(fds[0], make([]byte, 1)); n != 0 || errno != 0 {
+		t.Errorf("received %d, %v", n, errno)
+	}
+	if _, errno := WaitingReceive(-1, make([]byte, 1)); errno != unix.EBADF {
+		t.Errorf("no descriptor: %v", errno)
+	}
+	if n, errno := WaitingSend(-1, []byte("x")); n != 0 || errno != unix.EBADF {
+		t.Errorf("no descriptor: %d, %v", n, errno)
+	}
+}
+
+func TestWaitingAllocatesNothing(t *testing.T) {
+	a, b := pair(t)
+	p := make([]byte, 64)
+	got := testing.AllocsPerRun(100, func() {
+		WaitingSend(a, p)
+		WaitingReceive(b, p)
+	})
+	if got != 0 {
+		t.Errorf("%v allocations", got)
+	}
+}

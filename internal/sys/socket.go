@@ -1,0 +1,115 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Mode says how a system call is made.
+type Mode bool
+
+const (
+	// Raw is for calls that return at once whatever the peer did.
+	Raw Mode = false
+
+	// Yield lets the scheduler move other goroutines off this thread while the
+	// call lasts, for calls that a peer can prolong.
+	Yield Mode = true
+)
+
+// Accept takes a connection off the backlog of the non-blocking listener. The
+// connection is non-blocking and closed on exec. See accept4(2).
+func Accept(listener int) (fd int, errno unix.Errno) {
+	for {
+		r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), 0, 0,
+			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		if errno != unix.EINTR {
+			return int(r), errno
+		}
+	}
+}
+
+// Stream makes a non-blocking AF_UNIX stream socket that is closed on exec. See
+// unix(7).
+func Stream() (fd int, errno unix.Errno) {
+	r, _, errno := unix.RawSyscall(unix.SYS_SOCKET, unix.AF_UNIX,
+		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	return int(r), errno
+}
+
+// Close closes fd. It is not repeated on EINTR, since Linux has released the
+// descriptor by then. See close(2).
+func Close(fd int, mode Mode) unix.Errno {
+	if mode == Yield {
+		_, _, errno := unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+		return errno
+	}
+	_, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	return errno
+}
+
+// ShutdownWrite tells the peer that nothing more will be written to fd. See
+// shutdown(2).
+func ShutdownWrite(fd int) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+	return errno
+}
+
+// An Address is the address of an AF_UNIX socket as the kernel reads it.
+type Address struct {
+	raw  unix.RawSockaddrUnix
+	size uintptr // bytes of raw that count
+}
+
+// MaxPath is the length in bytes of the longest path or abstract name. The
+// kernel needs one byte more for the terminator or the leading NUL. See
+// unix(7), sun_path.
+const MaxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
+// MakeAddress returns the address of a path, or of an abstract name when the
+// path begins with "@". ok is false if the path is empty, too long, or holds a
+// NUL byte.
+func MakeAddress(path string) (a Address, ok bool) {
+	if path == "" || len(path) > MaxPath {
+		return a, false
+	}
+	a.raw.Family = unix.AF_UNIX
+	for i := range len(path) {
+		if path[i] == 0 {
+			return Address{}, false
+		}
+		a.raw.Path[i] = int8(path[i])
+	}
+	a.size = unsafe.Offsetof(a.raw.Path) + uintptr(len(path)) + 1
+	if path[0] == '@' {
+		a.raw.Path[0] = 0
+		a.size-- // an abstract name has no terminator
+	}
+	return a, true
+}
+
+// Connect connects fd to a. On a non-blocking socket it returns EAGAIN when the
+// backlog is full; the socket can be used for another try, and poll(2) cannot
+// wait for one. See connect(2).
+func Connect(fd int, a *Address) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&a.raw)), a.size)
+	return errno
+}
+
+// Poll waits until one of events holds for fd, or for timeout milliseconds, or
+// without limit if timeout is negative. It returns the events that hold, 0 when
+// the time is over. A signal may end it early with 0. See poll(2).
+func Poll(fd int, events int16, timeout int) (revents int16, errno unix.Errno) {
+	p := unix.PollFd{Fd: int32(fd), Events: events}
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		limit := unix.NsecToTimespec(int64(timeout) * 1e6)
+		ts = &limit
+	}
+	_, _, errno = unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	if errno == unix.EINTR {
+		return 0, 0
+	}
+	return p.Revents, errno
+}
