@@ -1,0 +1,146 @@
+package accessdb
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// stamp is what tells two states of a file apart, see stat(2).
+type stamp struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime unix.Timespec
+}
+
+func stampOf(st *unix.Stat_t) stamp {
+	return stamp{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}
+}
+
+// sameFile reports whether both are states of one file. It may be believed while
+// the file is held open, which keeps its inode number from being given away.
+func (s stamp) sameFile(other stamp) bool { return s.dev == other.dev && s.ino == other.ino }
+
+// sameContent reports whether a file's content cannot have changed between two
+// states of it: chmod(2) and link(2) move ctime only.
+func (s stamp) sameContent(other stamp) bool { return s.size == other.size && s.mtime == other.mtime }
+
+// openRegular opens a regular file for reading. It does not wait for a pipe.
+func openRegular(path string) (*os.File, stamp, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, stamp{}, err
+	}
+	st, err := statFile(f)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = ErrNotRules
+	}
+	if err != nil {
+		f.Close()
+		return nil, stamp{}, err
+	}
+	return f, stampOf(&st), nil
+}
+
+func statFile(f *os.File) (st unix.Stat_t, err error) {
+	if err = unix.Fstat(int(f.Fd()), &st); err != nil {
+		err = &fs.PathError{Op: "fstat", Path: f.Name(), Err: err}
+	}
+	return st, err
+}
+
+// mapCopy copies a file of the given state into sealed memory and maps that read
+// only. The mapping is the caller's, to unmap with unix.Munmap.
+func mapCopy(f *os.File, state stamp, limit int64) ([]byte, error) {
+	switch {
+	case state.size > limit:
+		return nil, ErrFileTooLarge
+	case state.size == 0:
+		return nil, nil // mmap(2) has no empty mapping
+	}
+	memory, err := newMemory()
+	if err != nil {
+		return nil, err
+	}
+	defer memory.Close()
+	if _, err := io.CopyN(memory, f, state.size); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = ErrChanging
+		}
+		return nil, err
+	}
+	st, err := statFile(f)
+	if err != nil {
+		return nil, err
+	}
+	if stampOf(&st) != state {
+		return nil, ErrChanging
+	}
+	return seal(memory, int(state.size))
+}
+
+// newMemory creates an empty memory file. Kernels before 6.3 do not know that a
+// memory file may be barred from execution, and some later ones insist on it.
+func newMemory() (*os.File, error) {
+	const name, flags = "credrpc-rules", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if err == unix.EINVAL {
+		fd, err = unix.MemfdCreate(name, flags)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("accessdb: memfd_create: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// seal makes a memory file immutable and maps it. The mapping is private because
+// kernels before 6.7 refuse a shared one of a file sealed against writing, even
+// read only; with F_SEAL_WRITE there is no difference.
+func seal(memory *os.File, size int) ([]byte, error) {
+	const seals = unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE | unix.F_SEAL_SEAL
+	fd := memory.Fd()
+	if _, err := unix.FcntlInt(fd, unix.F_ADD_SEALS, seals); err != nil {
+		return nil, fmt.Errorf("accessdb: F_ADD_SEALS: %w", err)
+	}
+	data, err := unix.Mmap(int(fd), 0, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, fmt.Errorf("accessdb: mmap: %w", err)
+	}
+	return data, nil
+}
+
+// mappings counts what is mapped for the generations of one DB. It is
+// an object of its own, so that a cleanup that refers to it does not keep the DB,
+// and with it the generation to be cleaned up, reachable.
+type mappings struct{ bytes, count atomic.Int64 }
+
+// attach ties a mapping to a generation: it is unmapped some time after the
+// generation has become unreachable.
+func (m *mappings) attach(g *generation, data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	m.bytes.Add(int64(len(data)))
+	m.count.Add(1)
+	runtime.AddCleanup(g, m.release, data)
+}
+
+func (m *mappings) release(data []byte) {
+	m.bytes.Add(-int64(len(data)))
+	m.count.Add(-1)
+	unmap(data)
+}
+
+// unmap gives a mapping back. munmap(2) fails only for a range that was never
+// mapped, and then there is nothing to give back.
+func unmap(data []byte) {
+	if len(data) > 0 {
+		_ = unix.Munmap(data)
+	}
+}
