@@ -1,0 +1,149 @@
+package server
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"credrpc/internal/sys"
+
+	"github.com/panjf2000/gnet/v2/pkg/netpoll"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// acceptBatch is how many connections a leader takes before it looks at
+	// the parked ones again.
+	acceptBatch = 64
+
+	// waryBatch is how many whole requests a wary leader collects before it
+	// gives up the lead to run them.
+	waryBatch = 32
+
+	// acceptPause is how long a loop stops accepting when the system has run
+	// out of something that accepting needs.
+	acceptPause = 10 * time.Millisecond
+
+	// pauseLogInterval is the least time between two log lines about that.
+	// Callers can cause it.
+	pauseLogInterval = time.Minute
+)
+
+// errLingering is why a loop pauses on kernels that let callers pass descriptors.
+var errLingering = errors.New("too many refused callers linger")
+
+// A backlogState is what accept knows of the backlog when it returns.
+type backlogState uint8
+
+const (
+	backlogUnknown backlogState = iota // there may be more
+	backlogEmpty                       // or it belongs to somebody else now
+	backlogBlocked                     // there may be more, but the system has run out of something
+)
+
+// accept takes connections off the backlog and serves them, until the backlog
+// is empty, the batch is full, or w was deposed.
+func (w *worker) accept() backlogState {
+	l := w.loop
+	for range acceptBatch {
+		if w.run.stopping.Load() {
+			return backlogEmpty
+		}
+		if w.run.closing.Load() && w.run.ln.inherited {
+			return backlogEmpty // the backlog is for whoever holds the listener next
+		}
+		if w.run.ln.mode == sys.Yield && w.run.lingering.Load() > 2*maxLingering {
+			// Each may be a goroutine that waits for a descriptor to close.
+			l.pauseAccepting(errLingering)
+			return backlogBlocked
+		}
+		fd, errno := sys.Accept(l.listener)
+		switch errno {
+		case 0:
+		case unix.EAGAIN:
+			l.early = false
+			return backlogEmpty
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			l.pauseAccepting(errno)
+			return backlogBlocked
+		case unix.ECONNABORTED:
+			continue
+		default:
+			w.run.fail(os.NewSyscallError("accept4", errno))
+			return backlogEmpty
+		}
+		w.tick()
+		l.count.accepted.Add(1)
+		if c := w.admit(fd); c != nil {
+			w.serve(c)
+		}
+		if !w.leading || w.readyCount >= waryBatch {
+			return backlogUnknown
+		}
+	}
+	return backlogUnknown
+}
+
+// admit makes a connection of fd, whose caller it asks the kernel for, or
+// refuses it and returns nil.
+func (w *worker) admit(fd int) *conn {
+	l := w.loop
+	c := w.run.conns.Get().(*conn)
+	*c = conn{loop: l, fd: fd, heapIndex: -1, mode: w.run.ln.mode}
+	if l.early {
+		c.mode = sys.Yield
+	}
+	c.decoder.Reset(w.run.limits.maxRequest)
+	ucred, errno := sys.PeerUcred(fd)
+	c.peer = fromUcred(ucred)
+	if reason, ok := w.run.enter(c.peer.UID()); !ok {
+		// Refused before it was in flight.
+		l.refuseUncounted(c, reason)
+		return nil
+	}
+	if errno != 0 || !w.run.known(c.peer) {
+		l.refuse(c, RefusedNoCredentials)
+		return nil
+	}
+	c.deadline = w.now + int64(w.run.limits.requestTimeout)
+	return c
+}
+
+// serve goes as far with c as it gets without waiting.
+func (w *worker) serve(c *conn) {
+	if c.mode == sys.Yield && w.leading {
+		// Receiving may take as long as the caller likes.
+		w.enqueue(c)
+		return
+	}
+	if !w.receive(c) {
+		return
+	}
+	if w.wary && w.leading {
+		c.ownPayload()
+		w.enqueue(c)
+		return
+	}
+	w.dispatch(c)
+}
+
+// pauseAccepting takes the listener out of the epoll set for a while: it would
+// be reported over and over otherwise. What is in the backlog stays there.
+func (l *loop) pauseAccepting(cause error) {
+	l.poller.Delete(l.listener)
+	l.count.paused.Add(1)
+	if last, now := l.run.pauseLog.Load(), l.run.now(); last == 0 || now-last > int64(pauseLogInterval) {
+		l.run.pauseLog.Store(now)
+		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
+	}
+	time.AfterFunc(acceptPause, func() {
+		l.mu.Lock()
+		if !l.closed && !l.retired {
+			l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false)
+		}
+		l.mu.Unlock()
+		if l.run.closing.Load() {
+			l.wake() // the leader was about to empty the backlog
+		}
+	})
+}

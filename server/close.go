@@ -1,0 +1,84 @@
+package server
+
+import (
+	"credrpc/frame"
+	"credrpc/internal/sys"
+)
+
+// finish ends c, whose response the kernel has taken whole.
+func (l *loop) finish(c *conn) {
+	if c.failed {
+		l.count.failed.Add(1)
+	} else {
+		l.count.answered.Add(1)
+	}
+	l.close1(c)
+}
+
+// drop ends c, whose response cannot be delivered.
+func (l *loop) drop(c *conn) {
+	l.count.dropped.Add(1)
+	l.close1(c)
+}
+
+// giveUp ends c, which waited or was about to. r is what a caller is told whose
+// request is not whole.
+func (l *loop) giveUp(c *conn, r Reason) {
+	switch c.state {
+	case receiving:
+		l.refuseNow(c, r)
+	case responding:
+		l.drop(c)
+	case lingering:
+		l.endLingering(c)
+	}
+}
+
+// close1 closes c and ends its call. Closing may take as long as the caller
+// likes if it has passed descriptors that nobody has received. That is then for
+// a goroutine of its own; the call stays in flight until it has ended, so that
+// there are no more of them than calls.
+func (l *loop) close1(c *conn) {
+	if c.mode == sys.Raw {
+		sys.Close(c.fd, sys.Raw)
+		l.run.leave(c.peer.UID())
+		l.recycle(c)
+		return
+	}
+	go func() {
+		sys.Close(c.fd, sys.Yield)
+		l.run.leave(c.peer.UID())
+		l.recycle(c)
+	}()
+}
+
+// recycle gives c back. Nothing refers to it any more.
+func (l *loop) recycle(c *conn) {
+	c.release()
+	l.run.conns.Put(c)
+}
+
+// hangUp tells the caller of an abandoned call an error and closes fd, or leaves
+// that to buryAbandoned if it may take long. The call stays in flight until its
+// handler returns.
+func (l *loop) hangUp(fd int, mode sys.Mode, text string) {
+	var buf [frame.HeaderSize + 100]byte
+	n, _ := sys.Send(fd, frame.AppendError(buf[:0], text), nil)
+	l.count.bytesOut.Add(uint64(n))
+	l.count.failed.Add(1)
+	if mode == sys.Raw {
+		sys.Close(fd, sys.Raw)
+		return
+	}
+	sys.ShutdownWrite(fd)
+}
+
+// buryAbandoned ends an abandoned call whose handler has returned.
+func (l *loop) buryAbandoned(c *conn) {
+	if c.mode == sys.Yield {
+		l.close1(c)
+		return
+	}
+	l.run.leave(c.peer.UID())
+	l.recycle(c)
+}

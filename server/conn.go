@@ -1,0 +1,80 @@
+package server
+
+import (
+	"credrpc/frame"
+	"credrpc/internal/sys"
+
+	"github.com/valyala/bytebufferpool"
+)
+
+// A state says what a parked connection waits for.
+type state uint8
+
+const (
+	// receiving: for more of the request. Next: a worker takes it and receives,
+	// or its deadline passes and it is refused.
+	receiving state = iota
+	// responding: for room for the rest of the answer. Next: a worker takes it
+	// and writes, or its deadline passes and it is closed.
+	responding
+	// lingering: refused, the reason is written, the caller may still be
+	// sending. Next: the rest is drained, or its deadline passes; then closed.
+	lingering
+)
+
+// An interest is how a connection is registered in its loop's epoll set.
+type interest uint8
+
+const (
+	unregistered interest = iota
+	readable
+	writable
+)
+
+// A conn is one connection, which is one call. Who owns it is described in the
+// package's documentation. It is kept small: an idle connection costs little
+// more than this.
+type conn struct {
+	loop      *loop
+	fd        int
+	interest  interest
+	state     state    // while parked; guarded by loop.mu
+	abandoned bool     // under watch, its deadline passed: the descriptor is gone; guarded by watch.mu
+	failed    bool     // what is being written is an error, not an answer
+	mode      sys.Mode // Yield: its caller may have passed descriptors
+
+	deadline  int64 // of the current wait, on the server's clock
+	heapIndex int   // in a deadlines heap, -1 outside; guarded by that heap's owner
+
+	peer   Credentials // who connected
+	sender Credentials // who sent; invalid until the first piece
+
+	decoder frame.Decoder
+	request *bytebufferpool.ByteBuffer // payload so far, nil while none has to be kept
+	payload []byte                     // the whole payload, in request or in a worker's scratch
+
+	answer *bytebufferpool.ByteBuffer // what is written, nil until then
+	rest   []byte                     // of the answer, not yet taken by the kernel; in answer or request
+
+	drained int     // bytes drained while lingering
+	worker  *worker // whose handler it is in, while under watch; guarded by watch.mu
+	next    *conn   // in loop.ready
+}
+
+// keptBuffer is the capacity in bytes up to which a buffer goes back to the
+// pool. Larger ones are left to the garbage collector, so that one large call
+// does not pin memory.
+const keptBuffer = 64 << 10
+
+// release gives c's buffers back.
+func (c *conn) release() {
+	put(&c.loop.run.requests, c.request)
+	put(&c.loop.run.answers, c.answer)
+	c.request, c.answer, c.payload, c.rest = nil, nil, nil, nil
+}
+
+func put(pool *bytebufferpool.Pool, b *bytebufferpool.ByteBuffer) {
+	if b != nil && cap(b.B) <= keptBuffer {
+		pool.Put(b)
+	}
+}

@@ -1,0 +1,111 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"credrpc/frame"
+)
+
+// answerRoom is the least capacity in bytes of the dst that handlers are given.
+const answerRoom = 512
+
+// errInternal is what a caller is told when a handler panics.
+var errInternal = errors.New("internal error")
+
+// dispatch runs the handler for c, whose request is whole, and answers.
+func (w *worker) dispatch(c *conn) {
+	c.deadline = w.now + int64(w.run.limits.callTimeout)
+	c.answer = w.run.answers.Get()
+	c.answer.B = slices.Grow(c.answer.B[:0], answerRoom)
+
+	turn := w.begin(c)
+	answer, err := w.serveCall(c.answer.B[:0])
+	if !w.end(turn) {
+		return
+	}
+
+	if err == nil && uint64(len(answer)) > uint64(w.run.limits.maxResponse) {
+		err = &frame.TooLargeError{Length: uint64(len(answer)), Limit: w.run.limits.maxResponse}
+	}
+	if err != nil {
+		w.respondError(c, err)
+		return
+	}
+	w.respond(c, answer)
+}
+
+// begin opens a turn: from here on the call can be put under watch.
+func (w *worker) begin(c *conn) (turn uint64) {
+	w.conn = c
+	w.call = Call{Payload: c.payload, Sender: c.sender, Peer: c.peer}
+	if w.context == nil {
+		w.context = new(callContext)
+	}
+	turn = w.turn.Load() + 1
+	w.context.begin(w, turn, c.deadline)
+	w.turn.Store(turn)
+	if w.run.overseer != nil {
+		w.run.overseer.rouse()
+	}
+	if w.run.stopping.Load() {
+		w.run.watch.claim(w, turn) // Close did not see this turn
+	}
+	return turn
+}
+
+// serveCall runs the handler. What it panics with is logged and becomes an
+// error.
+func (w *worker) serveCall(dst []byte) (answer []byte, err error) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		w.conn.loop.count.panics.Add(1)
+		p := recover()
+		if p == nil {
+			w.exit()
+			return
+		}
+		w.run.log.Error("handler panicked", "panic", fmt.Sprint(p), "sender", w.call.Sender.String(), "stack", string(debug.Stack()))
+		answer, err = nil, errInternal
+	}()
+	answer, err = w.run.handler.ServeCall(w.context, dst, &w.call)
+	returned = true
+	return answer, err
+}
+
+// exit answers the call of a handler that has called [runtime.Goexit], and
+// finds another worker to lead the loop: this goroutine ends.
+func (w *worker) exit() {
+	w.run.log.Error("handler called runtime.Goexit", "sender", w.call.Sender.String())
+	c, l := w.conn, w.loop
+	if w.end(w.turn.Load() | 1) {
+		w.respondError(c, errInternal)
+	}
+	if w.leading {
+		w.leading = false
+		l.leader.Store(nil)
+	}
+	w.run.summon(l)
+}
+
+// end closes the turn. It returns false if the call was abandoned: then its
+// caller has been told, and nothing of it is left.
+func (w *worker) end(turn uint64) (mine bool) {
+	mine = w.turn.CompareAndSwap(turn, turn+1) || w.run.watch.end(w.conn)
+	// From here on nobody else refers to the worker's call.
+	if w.context.end() {
+		w.context = nil // but somebody may hold on to this
+	}
+	if w.deposed {
+		w.deposed, w.leading = false, false
+	}
+	if !mine {
+		w.loop.buryAbandoned(w.conn)
+	}
+	return mine
+}

@@ -1,0 +1,57 @@
+// Package server runs one handler behind a UNIX socket. For every call the
+// kernel says who is calling, and the server checks it before the handler runs.
+//
+//	srv := &server.Server{Handler: server.HandlerFunc(hello)}
+//	err := srv.ListenAndServe("/run/hello.sock")
+//
+// # The life of a call
+//
+// One connection is one call. It reads top to bottom in these files:
+//
+//	accept    accept.go    take the connection, ask who connected, admit or refuse
+//	receive   receive.go   read the request; every piece must be of one sender
+//	dispatch  dispatch.go  run the handler
+//	respond   respond.go   write the answer, close
+//	refuse    refuse.go    or say why not, so that a caller still sending reads it
+//
+// Reading is tried at once after accepting: the request is nearly always there,
+// and a call then costs five system calls: accept4, getsockopt, recvmsg,
+// sendmsg, close. Only a connection that has to wait, for more of a request or
+// for room for an answer, enters epoll (park.go) and gets a deadline.
+//
+// # Who owns what
+//
+// A [Server] has one or more event loops (loop.go). A loop is an epoll set, the
+// shared listener in it, and the connections that wait. A worker (worker.go) is
+// a goroutine that leads a loop or runs handlers. A loop has one leader at a
+// time; only the leader polls.
+//
+// A connection (conn.go) is owned by exactly one goroutine, or it is parked:
+// then it stands in its loop's table, guarded by the loop's mutex, and whoever
+// takes it out of the table owns it. That is the leader when epoll reports it,
+// the expiry timer when its deadline has passed, or Close. Only an owner touches
+// the descriptor. What epoll reports is a hint, checked by the next system call,
+// so that a report that is out of date does no harm.
+//
+// # Handlers that block
+//
+// Handing every call to a goroutine of its own costs more than a short handler
+// does. So the leader runs the handler itself, and is deposed if that takes
+// long: the overseer (overseer.go) looks every millisecond whether a worker is
+// still in the handler that it was in a millisecond before. If so, it puts the
+// call under watch and lets another worker take the lead, and for the next
+// second the server is wary: leaders first collect a batch of calls, give up the
+// lead to a worker that is woken for it, and then run the batch, so that a
+// handler that blocks holds up nobody. There are never more workers than calls
+// in flight and loops together. With [Server.HandlerOnLoop] there is no
+// overseer: the handler promises not to block.
+//
+// A call under watch (watch.go) has a deadline and is cancelled when its caller
+// hangs up. When the deadline passes the caller gets an error at once; the call
+// stays in flight until its handler returns, and what that returns is dropped.
+//
+// # Failures
+//
+// What [Server.Serve] returns ended the server. Whatever a caller can cause
+// ends that caller's call only; it is counted in [Stats] and never logged.
+package server

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Before serving.
+var (
+	// ErrNoHandler reports a [Server] whose Handler is nil.
+	ErrNoHandler = errors.New("server: no handler")
+
+	// ErrServing reports a second Serve of one [Server].
+	ErrServing = errors.New("server: serves already; a Server serves one listener, once")
+
+	// ErrAddressInUse reports a path on which another server is or is being
+	// started.
+	ErrAddressInUse = errors.New("another server uses it")
+
+	// ErrNotSocket reports a path at which something else than a socket is.
+	ErrNotSocket = errors.New("exists and is not a socket; it is left alone")
+)
+
+// After serving.
+var (
+	// ErrServerClosed is what Serve returns after [Server.Shutdown] or
+	// [Server.Close].
+	ErrServerClosed = errors.New("server: closed")
+)
+
+// A ListenerError reports a listener that cannot serve calls.
+type ListenerError struct {
+	Addr   net.Addr // of the listener, nil if there is none
+	Reason string   // what it lacks and what to do
+}
+
+// Error names the listener and the reason.
+func (e *ListenerError) Error() string {
+	if e.Addr == nil {
+		return "server: listener: " + e.Reason
+	}
+	return fmt.Sprintf("server: listener %s %q: %s", e.Addr.Network(), e.Addr.String(), e.Reason)
+}
+
+// A ConfigError reports a field of [Server] that makes no sense.
+type ConfigError struct {
+	Field  string
+	Reason string
+}
+
+// Error names the field and the reason.
+func (e *ConfigError) Error() string { return "server: " + e.Field + ": " + e.Reason }

@@ -1,0 +1,136 @@
+package server
+
+import (
+	"slices"
+
+	"credrpc/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// scratchSize is the size in bytes of the buffer that a leader receives
+	// into. A request that fits and arrives in one piece is never copied.
+	scratchSize = 16 << 10
+
+	// receiveTurn is how many bytes of one request a leader receives before it
+	// looks at the other connections again.
+	receiveTurn = 1 << 20
+)
+
+// receive reads as much of c's request as has arrived. It returns true when the
+// request is whole: c.payload holds it then, valid until w receives again. On
+// false, c is parked or ended.
+func (w *worker) receive(c *conn) (whole bool) {
+	l := w.loop
+	for turn := 0; turn < receiveTurn; {
+		space := w.space(c)
+		n, errno := sys.Receive(c.fd, space, &w.received, c.mode)
+		switch {
+		case errno == unix.EAGAIN:
+			l.park(c, receiving, readable)
+			return false
+		case errno != 0, n == 0:
+			l.endOfRequest(c)
+			return false
+		}
+		turn += n
+		l.count.bytesIn.Add(uint64(n))
+		if reason, ok := w.identify(c); !ok {
+			l.refuse(c, reason)
+			return false
+		}
+		piece, _, err := c.decoder.Next(space[:n])
+		if err != nil {
+			l.refuse(c, RefusedTooLarge)
+			return false
+		}
+		if c.decoder.Done() && c.request == nil {
+			c.payload = piece
+			return true
+		}
+		c.keep(piece)
+		if c.decoder.Done() {
+			c.payload = c.request.B
+			return true
+		}
+	}
+	l.park(c, receiving, readable)
+	return false
+}
+
+// identify checks who sent the piece that w has just received of c's request.
+func (w *worker) identify(c *conn) (r Reason, ok bool) {
+	if w.received.Truncated {
+		return RefusedDescriptors, false
+	}
+	if !w.received.HasUcred {
+		return RefusedNoCredentials, false
+	}
+	sender := fromUcred(w.received.Ucred)
+	if sender == c.sender && sender.Valid() {
+		return 0, true // as the piece before
+	}
+	switch {
+	case !w.run.known(sender):
+		return RefusedNoCredentials, false
+	case c.sender.Valid():
+		return RefusedSenderChanged, false
+	case !w.run.limits.allowOtherSender && (sender.uid != c.peer.uid || sender.gid != c.peer.gid):
+		return RefusedSenderMismatch, false
+	}
+	c.sender = sender
+	return 0, true
+}
+
+// space returns where the next piece of c's request goes: into the worker's
+// scratch, or, when much of the payload is missing, behind what is there. The
+// room made there is at most what has arrived already, or scratchSize.
+func (w *worker) space(c *conn) []byte {
+	missing := c.decoder.Missing()
+	if c.request == nil || missing < scratchSize {
+		return w.scratch[:]
+	}
+	have := len(c.request.B)
+	if cap(c.request.B)-have < scratchSize {
+		c.request.B = slices.Grow(c.request.B, min(missing, max(have, scratchSize)))
+	}
+	return c.request.B[have : have+min(missing, cap(c.request.B)-have)]
+}
+
+// keep adds piece to the part of the payload that is kept. The piece may lie
+// where it belongs already.
+func (c *conn) keep(piece []byte) {
+	if len(piece) == 0 {
+		return
+	}
+	if c.request == nil {
+		c.request = c.loop.run.requests.Get()
+	}
+	have := len(c.request.B)
+	if cap(c.request.B) > have && &c.request.B[:have+1][have] == &piece[0] {
+		c.request.B = c.request.B[:have+len(piece)]
+		return
+	}
+	c.request.B = append(c.request.B, piece...)
+}
+
+// ownPayload copies c's payload, if it is in a worker's scratch, so that the
+// worker can go on receiving.
+func (c *conn) ownPayload() {
+	if c.request == nil && len(c.payload) > 0 {
+		c.keep(c.payload)
+		c.payload = c.request.B
+	}
+}
+
+// endOfRequest ends c, whose caller sends no more though its request is not
+// whole.
+func (l *loop) endOfRequest(c *conn) {
+	if c.decoder.Started() {
+		l.refuseNow(c, RefusedTruncated)
+		return
+	}
+	l.count.empty.Add(1)
+	l.close1(c)
+}

@@ -1,0 +1,319 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"runtime"
+	"sync"
+	"time"
+
+	"credrpc/frame"
+)
+
+// Defaults of the fields of [Server].
+const (
+	DefaultMaxRequest     = 1 << 20          // bytes
+	DefaultMaxResponse    = 1 << 20          // bytes
+	DefaultMaxCalls       = 4096             // with MaxLingering below the usual 8192 and more descriptors
+	DefaultMaxCallsPerUID = 1024             // a quarter of the calls
+	DefaultRequestTimeout = 5 * time.Second  // randomly picked: local callers need microseconds
+	DefaultCallTimeout    = 30 * time.Second // randomly picked: for handlers that start programs
+)
+
+// A Server serves calls from one listener. Its exported fields are set before
+// Serve and not changed after; the zero value of each but Handler is safe for a
+// privileged service. A Server serves once and must not be copied. Its methods
+// are safe for concurrent use.
+type Server struct {
+	// Handler answers the calls. Required.
+	Handler Handler
+
+	// HandlerOnLoop promises that the handler never blocks and is quick. It
+	// then runs on the event loop without an overseer, and holds up every call
+	// while it runs.
+	HandlerOnLoop bool
+
+	// Loops is the number of event loops that share the listener. 0 is one for
+	// every eight of GOMAXPROCS and at least one: a loop keeps a core busy
+	// only beyond some 80,000 calls a second.
+	Loops int
+
+	// Mode has the permission bits of the socket file that ListenAndServe
+	// makes; connecting needs write permission (unix(7)). 0 is 0600.
+	Mode fs.FileMode
+
+	// Owner and Group are given to the socket file before anybody can connect.
+	// nil leaves those of the process.
+	Owner, Group *uint32
+
+	// MaxRequest and MaxResponse are the most bytes of payload either way, at
+	// most [frame.MaxPayload]. 0 is 1 MiB.
+	MaxRequest, MaxResponse uint32
+
+	// MaxCalls is the most calls in flight, from accepting a connection to
+	// closing it. 0 is 4096.
+	MaxCalls int
+
+	// MaxCallsPerUID is the most calls in flight for one connecting user. 0 is
+	// 1024 or MaxCalls, whichever is less.
+	MaxCallsPerUID int
+
+	// RequestTimeout bounds the time from accepting a connection until its
+	// request is whole. 0 is 5 seconds.
+	RequestTimeout time.Duration
+
+	// CallTimeout bounds the time from the whole request until the caller has
+	// taken the answer. 0 is 30 seconds.
+	CallTimeout time.Duration
+
+	// AllowOtherSender admits requests whose sender is another user or group
+	// than the connector, as from a set-user-ID program. The handler must then
+	// decide on [Call.Sender] and [Call.Peer] both.
+	AllowOtherSender bool
+
+	// Ready, if set, is called once, when callers can connect.
+	Ready func()
+
+	// Logger gets what the server's operator must know: how it listens, what
+	// it had to work around, handlers that panicked. nil is silent.
+	Logger *slog.Logger
+
+	mu      sync.Mutex
+	serving *serving // set by Serve; guarded by mu
+	closed  bool     // Shutdown or Close was called; guarded by mu
+}
+
+// Serve answers calls that arrive at l until Shutdown, Close or a failure, and
+// returns [ErrServerClosed] or the failure. It takes l over and closes it.
+//
+// l must be a [*net.UnixListener] of network "unix", also one that was
+// inherited ([net.FileListener]); anything else is a [*ListenerError]. Serve
+// sets SO_PASSCRED on it if it is missing, and logs that the one who made it
+// should have: connections that were queued before carry no credentials and are
+// refused. A field that makes no sense is a [*ConfigError]; further errors are
+// [ErrNoHandler] and [ErrServing].
+func (s *Server) Serve(l net.Listener) error {
+	limits, err := s.prepare()
+	if err != nil {
+		if l != nil {
+			l.Close()
+		}
+		return err
+	}
+	unixListener, ok := l.(*net.UnixListener)
+	if !ok {
+		if l == nil {
+			return &ListenerError{Reason: "is nil"}
+		}
+		l.Close()
+		return &ListenerError{Addr: l.Addr(), Reason: fmt.Sprintf("is a %T; need a *net.UnixListener", l)}
+	}
+	ln, err := adopt(unixListener, s.logger())
+	if err != nil {
+		l.Close()
+		return err
+	}
+	return s.serve(ln, limits)
+}
+
+// ListenAndServe makes a socket at path and serves it as Serve does.
+//
+// A path that begins with "@" is an abstract name, which no permissions
+// protect: any local user can connect. Otherwise the directory must exist and
+// be writable for trusted users only. Beside the socket stands path + ".lock",
+// which is locked as long as the server lives and never removed. A socket file
+// that nobody listens on is replaced; [ErrAddressInUse] reports a live server,
+// [ErrNotSocket] any other file. At the end the socket file is removed, if it
+// is still the one that was made here.
+func (s *Server) ListenAndServe(path string) error {
+	limits, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	mode := s.Mode
+	if mode == 0 {
+		mode = 0o600
+	}
+	ln, err := listen(path, mode, s.Owner, s.Group)
+	if err != nil {
+		return fmt.Errorf("server: listen on %q: %w", path, err)
+	}
+	return s.serve(ln, limits)
+}
+
+// prepare checks that s can serve, before anything is touched.
+func (s *Server) prepare() (limits, error) {
+	if s.Handler == nil {
+		return limits{}, ErrNoHandler
+	}
+	s.mu.Lock()
+	err := s.unusedLocked()
+	s.mu.Unlock()
+	if err != nil {
+		return limits{}, err
+	}
+	return s.limits()
+}
+
+// unusedLocked returns an error if s serves or has served.
+func (s *Server) unusedLocked() error {
+	switch {
+	case s.closed:
+		return ErrServerClosed
+	case s.serving != nil:
+		return ErrServing
+	}
+	return nil
+}
+
+func (s *Server) serve(ln *listener, lim limits) error {
+	run, err := s.start(ln, lim)
+	if err != nil {
+		ln.close()
+		return err
+	}
+	if s.Ready != nil {
+		s.Ready()
+	}
+	return run.wait()
+}
+
+// start makes the loops and lets them run, unless s was closed before.
+func (s *Server) start(ln *listener, lim limits) (*serving, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.unusedLocked(); err != nil {
+		return nil, err
+	}
+	run, err := newServing(s.Handler, lim, ln, s.logger())
+	if err != nil {
+		return nil, err
+	}
+	s.serving = run
+	run.start()
+	return run, nil
+}
+
+// Shutdown ends the server without losing a call: it takes no new connections,
+// answers those in flight and those that wait in the backlog, and returns nil
+// when all are done. Connections whose request is not whole have until their
+// deadline. The backlog of an inherited listener is left to whoever holds the
+// listener next. When ctx ends first Shutdown does what Close does and returns
+// the context's error. Serve returns as soon as Shutdown has begun.
+func (s *Server) Shutdown(ctx context.Context) error {
+	run := s.close()
+	if run == nil {
+		return nil
+	}
+	select {
+	case <-run.stopped: // an earlier one has done it all
+		return nil
+	default:
+	}
+	run.stopAccepting()
+	select {
+	case <-run.drained:
+		run.stopAll()
+		<-run.stopped
+		return nil
+	case <-run.stopped: // by Close
+		return nil
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), s.Close())
+	}
+}
+
+// Close ends the server at once: connections are closed, the contexts of
+// running handlers end, what those return is dropped. It does not wait for
+// handlers.
+func (s *Server) Close() error {
+	if run := s.close(); run != nil {
+		run.stopAll()
+	}
+	return nil
+}
+
+// close notes that s is closed, and returns what runs.
+func (s *Server) close() *serving {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.serving
+}
+
+// Stats returns the counters. They stay at their last values after the end.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	run := s.serving
+	s.mu.Unlock()
+	stats := Stats{Refused: make(map[Reason]uint64)}
+	if run != nil {
+		run.addStats(&stats)
+	}
+	return stats
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}
+
+// limits is the configuration with its defaults filled in.
+type limits struct {
+	onLoop           bool
+	allowOtherSender bool
+	loops            int
+	maxRequest       uint32
+	maxResponse      uint32
+	maxCalls         int
+	maxCallsPerUID   int
+	requestTimeout   time.Duration
+	callTimeout      time.Duration
+}
+
+func (s *Server) limits() (limits, error) {
+	l := limits{
+		onLoop:           s.HandlerOnLoop,
+		allowOtherSender: s.AllowOtherSender,
+		loops:            orDefault(s.Loops, max(1, runtime.GOMAXPROCS(0)/8)),
+		maxRequest:       orDefault(s.MaxRequest, DefaultMaxRequest),
+		maxResponse:      orDefault(s.MaxResponse, DefaultMaxResponse),
+		maxCalls:         orDefault(s.MaxCalls, DefaultMaxCalls),
+		requestTimeout:   orDefault(s.RequestTimeout, DefaultRequestTimeout),
+		callTimeout:      orDefault(s.CallTimeout, DefaultCallTimeout),
+	}
+	l.maxCallsPerUID = orDefault(s.MaxCallsPerUID, min(DefaultMaxCallsPerUID, l.maxCalls))
+	switch {
+	case s.Mode&^fs.ModePerm != 0:
+		return l, &ConfigError{"Mode", fmt.Sprintf("%v has more than permission bits", s.Mode)}
+	case l.loops < 0:
+		return l, &ConfigError{"Loops", "is negative"}
+	case l.maxRequest > frame.MaxPayload:
+		return l, &ConfigError{"MaxRequest", fmt.Sprintf("%d is over frame.MaxPayload, %d", l.maxRequest, frame.MaxPayload)}
+	case l.maxResponse > frame.MaxPayload:
+		return l, &ConfigError{"MaxResponse", fmt.Sprintf("%d is over frame.MaxPayload, %d", l.maxResponse, frame.MaxPayload)}
+	case l.maxCalls < 0:
+		return l, &ConfigError{"MaxCalls", "is negative"}
+	case l.maxCallsPerUID < 0:
+		return l, &ConfigError{"MaxCallsPerUID", "is negative"}
+	case l.requestTimeout < 0:
+		return l, &ConfigError{"RequestTimeout", "is negative"}
+	case l.callTimeout < 0:
+		return l, &ConfigError{"CallTimeout", "is negative"}
+	}
+	return l, nil
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}

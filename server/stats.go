@@ -1,0 +1,111 @@
+package server
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// A Reason says why a caller was refused.
+type Reason uint8
+
+// The reasons, in the order in which a call meets them.
+const (
+	// RefusedOverload: as many calls in flight as [Server.MaxCalls] allows.
+	RefusedOverload Reason = iota
+	// RefusedOverloadUID: as many calls in flight for one user as
+	// [Server.MaxCallsPerUID] allows.
+	RefusedOverloadUID
+	// RefusedNoCredentials: the kernel gave no credentials, or such that name
+	// no process, or an id that this user namespace does not know.
+	RefusedNoCredentials
+	// RefusedDescriptors: the caller passed descriptors.
+	RefusedDescriptors
+	// RefusedSenderChanged: pieces of the request came from different senders.
+	RefusedSenderChanged
+	// RefusedSenderMismatch: sender and connector are different users or groups.
+	RefusedSenderMismatch
+	// RefusedTooLarge: the request is over [Server.MaxRequest].
+	RefusedTooLarge
+	// RefusedTruncated: the caller stopped sending within the request.
+	RefusedTruncated
+	// RefusedTimeout: the request was not whole after [Server.RequestTimeout].
+	RefusedTimeout
+	// RefusedClosing: the server was closed before the request was whole.
+	RefusedClosing
+
+	reasons int = iota
+)
+
+// reasonTexts holds for each Reason its name in statistics, and what the caller
+// is told.
+var reasonTexts = [reasons]struct{ name, text string }{
+	RefusedOverload:       {"overload", "server overloaded, try again later"},
+	RefusedOverloadUID:    {"overload_uid", "too many calls in flight for this user, try again later"},
+	RefusedNoCredentials:  {"no_credentials", "no valid credentials came with the request"},
+	RefusedDescriptors:    {"descriptors", "descriptors are not accepted"},
+	RefusedSenderChanged:  {"sender_changed", "the request came from more than one sender"},
+	RefusedSenderMismatch: {"sender_mismatch", "sender and connector are different users or groups"},
+	RefusedTooLarge:       {"too_large", "request too large"},
+	RefusedTruncated:      {"truncated", "the request is cut short"},
+	RefusedTimeout:        {"timeout", "the request did not arrive in time"},
+	RefusedClosing:        {"closing", "server is closing"},
+}
+
+// String returns the reason's name in statistics, such as "too_large".
+func (r Reason) String() string {
+	if int(r) >= reasons {
+		return fmt.Sprintf("Reason(%d)", uint8(r))
+	}
+	return reasonTexts[r].name
+}
+
+// text returns what the caller is told.
+func (r Reason) text() string { return reasonTexts[r].text }
+
+// Stats is a snapshot of a server's counters. Accepted equals Answered + Failed
+// + Dropped + the sum of Refused + Empty + InFlight, apart from calls that were
+// under way while the snapshot was taken.
+type Stats struct {
+	Accepted uint64            // connections taken off the backlog
+	Answered uint64            // calls whose answer the kernel took whole
+	Failed   uint64            // calls answered by an error: the handler's, a panic, a timeout, an answer over the limit
+	Dropped  uint64            // calls whose answer could not be delivered: the caller was gone, or did not read it in time
+	Refused  map[Reason]uint64 // calls that no handler saw
+	Empty    uint64            // connections that ended before their first byte, without one of these reasons
+	Panics   uint64            // handlers that panicked; they are in Failed too
+	Timeouts uint64            // calls that ran into CallTimeout; they are in Failed too
+	Deposed  uint64            // leaders that lost their loop to a handler that took long
+	Paused   uint64            // pauses of accepting, because the process or the system had run out of something
+	InFlight int64             // accepted, admitted and not ended
+	BytesIn  uint64            // received, headers included
+	BytesOut uint64            // written, headers included
+}
+
+// counters are what Stats is made of. Each loop has its own, so that loops do
+// not contend for them; the padding keeps them off the line of what follows.
+type counters struct {
+	accepted, answered, failed, dropped, empty atomic.Uint64
+	panics, timeouts, deposed, paused          atomic.Uint64
+	bytesIn, bytesOut                          atomic.Uint64
+	refused                                    [reasons]atomic.Uint64
+	_                                          [64]byte
+}
+
+func (c *counters) addTo(s *Stats) {
+	s.Accepted += c.accepted.Load()
+	s.Answered += c.answered.Load()
+	s.Failed += c.failed.Load()
+	s.Dropped += c.dropped.Load()
+	s.Empty += c.empty.Load()
+	s.Panics += c.panics.Load()
+	s.Timeouts += c.timeouts.Load()
+	s.Deposed += c.deposed.Load()
+	s.Paused += c.paused.Load()
+	s.BytesIn += c.bytesIn.Load()
+	s.BytesOut += c.bytesOut.Load()
+	for r := range c.refused {
+		if n := c.refused[r].Load(); n > 0 {
+			s.Refused[Reason(r)] += n
+		}
+	}
+}
