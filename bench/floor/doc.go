@@ -1,0 +1,14 @@
+// Package floor holds the least that a server of the protocol must do, as a C
+// program: a blocking accept, one recvmsg with the sender's credentials, one send
+// of the answer, close. What it reaches is what the kernel allows for one
+// connection a call, so other servers are measured by how near they come.
+//
+// The program echoes. Its command line is PATH THREADS: where it binds its
+// socket, which must not exist yet, and how many threads share the listener. One
+// thread is best where callers leave only one core to it; one a core where there
+// are spare cores. Which of them is the floor depends on the load.
+//
+// It cannot do what a server must: it takes only requests that arrive in one
+// piece, up to [MaxPayload], waits without limit for each caller in turn, and
+// answers no errors.
+package floor

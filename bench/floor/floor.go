@@ -1,0 +1,40 @@
+package floor
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// MaxPayload is the largest payload in bytes that the program takes: LIMIT of
+// src/floor.c without the header.
+const MaxPayload = 32<<10 - 4
+
+// ErrNoCompiler reports that there is no C compiler to build the program with.
+var ErrNoCompiler = errors.New("floor: neither cc nor gcc is installed")
+
+//go:embed src/floor.c
+var source string
+
+// Compile builds the program into dir and returns its path. The file belongs to
+// the caller. It returns [ErrNoCompiler], or an error with what the compiler
+// printed.
+func Compile(ctx context.Context, dir string) (path string, err error) {
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		if compiler, err = exec.LookPath("gcc"); err != nil {
+			return "", ErrNoCompiler
+		}
+	}
+	path = filepath.Join(dir, "floor")
+	cmd := exec.CommandContext(ctx, compiler, "-O2", "-Wall", "-pthread", "-o", path, "-x", "c", "-")
+	cmd.Stdin = strings.NewReader(source)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("floor: %s: %w\n%s", compiler, err, output)
+	}
+	return path, nil
+}

@@ -1,0 +1,299 @@
+package load
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"credrpc/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+// childVariable holds the configuration of a load generator: the test program
+// becomes one where it is set, since a load generator needs its own process.
+const childVariable = "CREDRPC_LOAD_TEST_CONFIG"
+
+func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(childVariable); ok {
+		os.Exit(child(text))
+	}
+	os.Exit(m.Run())
+}
+
+func child(text string) int {
+	var c Config
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		panic(err)
+	}
+	r, err := Run(c)
+	if err != nil {
+		panic(err)
+	}
+	json.NewEncoder(os.Stdout).Encode(r)
+	return 0
+}
+
+// generate runs a load generator in a process of its own.
+func generate(t *testing.T, c Config) *Result {
+	t.Helper()
+	config, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childVariable+"="+string(config), "GODEBUG="+Setting, "GORACE=atexit_sleep_ms=0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Result
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	return &r
+}
+
+// serve starts a server that answers each request frame with what answer says,
+// in the pieces that it returns, and returns its path.
+func serve(t *testing.T, answer func(request []byte) [][]byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(time.Minute))
+				head := make([]byte, headerSize)
+				if _, err := io.ReadFull(conn, head); err != nil {
+					return
+				}
+				body := make([]byte, binary.BigEndian.Uint32(head))
+				if _, err := io.ReadFull(conn, body); err != nil {
+					return
+				}
+				for _, piece := range answer(append(head, body...)) {
+					conn.Write(piece)
+				}
+			}()
+		}
+	}()
+	return path
+}
+
+// right is the answer that is expected.
+func right(request []byte) []byte { return append([]byte{0, 0, 0, 0}, request...) }
+
+// short is a run that is long enough to make some calls.
+func short(path string, l Load) Config {
+	return Config{Path: path, Load: l, Payload: 32, Duration: 20 * time.Millisecond}
+}
+
+// TestKnownLatency measures a server that takes 20 ms for each call.
+func TestKnownLatency(t *testing.T) {
+	const latency = 20 * time.Millisecond
+	path := serve(t, func(request []byte) [][]byte {
+		time.Sleep(latency)
+		return [][]byte{right(request)}
+	})
+	r := generate(t, Config{Path: path, Load: Load{1, 4}, Payload: 32, Duration: 5 * latency})
+	h, err := r.Decode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Three digits: a recorded value is off by one in a thousand at most.
+	const least = float64(latency/time.Microsecond) * 0.998
+	if h.Min() < int64(latency)*998/1000 || r.Latency.P50 < least || r.Latency.P99 < r.Latency.P50 || r.Latency.Max < r.Latency.P999 {
+		t.Errorf("latency %+v, least %v ns", r.Latency, h.Min())
+	}
+	if r.Latency.Max/1e6 > r.Seconds {
+		t.Errorf("a call of %v µs in a run of %v s", r.Latency.Max, r.Seconds)
+	}
+	// Each of 4 callers can have at most one call per 20 ms.
+	if most := uint64(4 * r.Seconds / latency.Seconds()); r.Calls < 4 || r.Calls > most || r.Errors() != 0 {
+		t.Errorf("%+v, at most %d calls can be", r.Counts, most)
+	}
+	if uint64(h.TotalCount()) != r.Calls {
+		t.Errorf("%d latencies of %d calls", h.TotalCount(), r.Calls)
+	}
+	if r.Seconds < (5*latency).Seconds() || r.CallsPerSecond != float64(r.Calls)/r.Seconds {
+		t.Errorf("%v calls/s in %v s", r.CallsPerSecond, r.Seconds)
+	}
+}
+
+// TestAnswers has servers that answer in ways that count differently.
+func TestAnswers(t *testing.T) {
+	var numbered atomic.Int64
+	tests := []struct {
+		name   string
+		answer func(request []byte) [][]byte
+		count  func(Counts) uint64 // all calls must count here
+		first  string
+	}{
+		{"the payload is right", func(r []byte) [][]byte { return [][]byte{right(r)} },
+			func(c Counts) uint64 { return c.Calls }, ""},
+		{"an answer in single bytes is right", func(r []byte) [][]byte { return bytes.SplitAfter(right(r), nil) },
+			func(c Counts) uint64 { return c.Calls }, ""},
+		{"one bit is not", func(r []byte) [][]byte {
+			a := right(r)
+			a[20] ^= 1
+			return [][]byte{a}
+		}, func(c Counts) uint64 { return c.Wrong }, "not the payload"},
+		{"another length is not", func(r []byte) [][]byte {
+			a := right(r)
+			a[7]--
+			return [][]byte{a}
+		}, func(c Counts) uint64 { return c.Wrong }, "not the payload"},
+		{"the payload of another call is not", func(r []byte) [][]byte {
+			a := right(r)
+			binary.LittleEndian.PutUint64(a[9:], 1<<40+uint64(numbered.Add(1)))
+			return [][]byte{a}
+		}, func(c Counts) uint64 { return c.Wrong }, "not the payload"},
+		{"a byte too many is not", func(r []byte) [][]byte { return [][]byte{append(right(r), 'x')} },
+			func(c Counts) uint64 { return c.Wrong }, "not the payload"},
+		{"an error frame is a refusal", func([]byte) [][]byte { return [][]byte{[]byte("\x00\x00\x00\x04busy")} },
+			func(c Counts) uint64 { return c.Refused }, "busy"},
+		{"no answer is a failure", func([]byte) [][]byte { return nil },
+			func(c Counts) uint64 { return c.Failed }, "ended after 0 bytes"},
+		{"half an answer is a failure", func(r []byte) [][]byte { return [][]byte{right(r)[:10]} },
+			func(c Counts) uint64 { return c.Failed }, "ended after 10 bytes"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			path := serve(t, tt.answer)
+			for _, l := range []Load{{1, 2}, {8, 1}} {
+				r := generate(t, short(path, l))
+				n := tt.count(r.Counts)
+				if n == 0 || n != r.Calls+r.Errors() {
+					t.Errorf("%v: %+v", l, r.Counts)
+				}
+				if !strings.Contains(r.FirstError, tt.first) || (tt.first == "") != (r.FirstError == "") {
+					t.Errorf("%v: %q, want %q", l, r.FirstError, tt.first)
+				}
+			}
+		})
+	}
+}
+
+// TestPayloads echoes payloads that are too short for a number, and ones that do
+// not fit into a socket's buffer.
+func TestPayloads(t *testing.T) {
+	path := serve(t, func(r []byte) [][]byte { return [][]byte{right(r)} })
+	for _, size := range []int{0, 1, 8, 9, 1 << 20} {
+		c := short(path, Load{2, 2})
+		c.Payload = size
+		if r := generate(t, c); r.Calls == 0 || r.Errors() != 0 || r.Payload != size {
+			t.Errorf("%d bytes: %+v %s", size, r.Counts, r.FirstError)
+		}
+	}
+}
+
+// TestSleepersAreApart checks which calls carry the mark, and where they count.
+func TestSleepersAreApart(t *testing.T) {
+	var sleeping, others atomic.Uint64
+	path := serve(t, func(r []byte) [][]byte {
+		if r[headerSize] == Sleeping {
+			sleeping.Add(1)
+		} else {
+			others.Add(1)
+		}
+		return [][]byte{right(r)}
+	})
+	c := short(path, Load{1, 2})
+	c.Sleepers = 3
+	r := generate(t, c)
+	if r.Sleepers == nil || r.Sleepers.Callers != 3 || r.Callers != 2 {
+		t.Fatalf("callers %d, sleepers %+v", r.Callers, r.Sleepers)
+	}
+	if r.Calls == 0 || r.Calls != others.Load() || r.Sleepers.Calls == 0 || r.Sleepers.Calls != sleeping.Load() {
+		t.Errorf("%d and %d calls; the server saw %d and %d", r.Calls, r.Sleepers.Calls, others.Load(), sleeping.Load())
+	}
+}
+
+// TestNobodyListens ends although the run is long, since callers give up.
+func TestNobodyListens(t *testing.T) {
+	c := short(filepath.Join(t.TempDir(), "s"), Load{1, 2})
+	c.Duration = time.Hour
+	r := generate(t, c)
+	if r.Calls != 0 || r.Failed != 2*giveUp || !strings.Contains(r.FirstError, "connect") {
+		t.Errorf("%+v %q", r.Counts, r.FirstError)
+	}
+}
+
+// TestFullBacklog connects while the backlog is full, and then has room. The
+// caller's pause is in a bubble, so that the test knows when it waits.
+func TestFullBacklog(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	address, ok := sys.MakeAddress(path)
+	if !ok {
+		t.Fatal(path)
+	}
+	listener := listenSmall(t, path)
+	synctest.Test(t, func(t *testing.T) {
+		c := newCaller(address, 1, 32, awake)
+		var fds []int
+		for range 2 { // a backlog of 1 holds 2. See listen(2)
+			fds = append(fds, c.send(0))
+		}
+		if c.counts != (Counts{}) {
+			t.Fatalf("before the backlog is full: %+v %s", c.counts, c.firstFail)
+		}
+		sent := make(chan int)
+		go func() { sent <- c.send(0) }()
+		synctest.Wait() // until the caller pauses
+		accepted, _, err := unix.Accept(listener)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fds = append(fds, <-sent, accepted)
+		if c.counts.BacklogFull != 1 || c.counts.Errors() != 0 {
+			t.Errorf("%+v %s", c.counts, c.firstFail)
+		}
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	})
+}
+
+func TestJSONFields(t *testing.T) {
+	path := serve(t, func(r []byte) [][]byte { return [][]byte{right(r)} })
+	c := short(path, Load{4, 2})
+	c.Sleepers = 1
+	b, err := json.Marshal(generate(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(b, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"load", "payload_bytes", "seconds", "calls", "failed", "refused", "wrong", "backlog_full",
+		"callers", "calls_per_second", "latency", "histogram", "sleepers", "generator_user_seconds", "generator_system_seconds"} {
+		if _, ok := fields[name]; !ok {
+			t.Errorf("no field %q", name)
+		}
+	}
+	if fields["load"] != "b4x2" {
+		t.Errorf("load is %v", fields["load"])
+	}
+}

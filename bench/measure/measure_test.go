@@ -1,0 +1,145 @@
+package measure
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestCPUOf burns processor time in this process and finds it again.
+func TestCPUOf(t *testing.T) {
+	before, err := CPUOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used CPU
+	for began := time.Now(); used.Total < 30*time.Millisecond; {
+		if time.Since(began) > time.Minute {
+			t.Fatalf("after a minute of work the processor time is %v", used.Total)
+		}
+		after, err := CPUOf(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		used = after.Sub(before)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	tests := []struct {
+		name         string
+		c            CPU
+		user, system time.Duration
+	}{
+		{"no tick at all is the kernel's", CPU{Total: 5}, 0, 5},
+		{"ticks in the kernel only", CPU{5, 0, tick}, 0, 5},
+		{"ticks of both kinds split the total", CPU{80, 3 * tick, tick}, 60, 20},
+		{"the total is kept when ticks say more", CPU{4, 3 * tick, tick}, 3, 1},
+	}
+	for _, tt := range tests {
+		if tt.c.User() != tt.user || tt.c.System() != tt.system {
+			t.Errorf("%s: user %d, system %d", tt.name, tt.c.User(), tt.c.System())
+		}
+	}
+}
+
+func TestCPUOfNoProcess(t *testing.T) {
+	if c, err := CPUOf(1 << 22); err == nil { // above pid_max
+		t.Errorf("a process that does not exist used %v", c)
+	}
+	if _, err := MemoryOf(1 << 22); err == nil {
+		t.Error("a process that does not exist has memory")
+	}
+}
+
+func TestTicks(t *testing.T) {
+	const rest = " S 1 2 3 4 5 6 7 8 9 10 77 88 0"
+	tests := []struct {
+		name, stat   string
+		user, system uint64
+		ok           bool
+	}{
+		{"a plain name", "12 (floor)" + rest, 77, 88, true},
+		{"a name with spaces, digits and parentheses", "12 (a) 1 (b c)" + rest, 77, 88, true},
+		{"a file cut short", "12 (floor) S 1 2 3", 0, 0, false},
+		{"an empty file", "", 0, 0, false},
+		{"no number", "12 (floor) S 1 2 3 4 5 6 7 8 9 10 x y 0", 0, 0, false},
+	}
+	for _, tt := range tests {
+		user, system, err := ticks([]byte(tt.stat))
+		if (err == nil) != tt.ok || tt.ok && (user != tt.user || system != tt.system) {
+			t.Errorf("%s: %d, %d, %v", tt.name, user, system, err)
+		}
+	}
+}
+
+func TestCores(t *testing.T) {
+	tests := []struct {
+		name, stat string
+		want       Cores
+		ok         bool
+	}{
+		{"user, nice, system, irq, softirq and steal are busy, idle and iowait are not",
+			"cpu  1 2 3 100 50 4 5 6 70 80\ncpu0 1 1 1\n", Cores{Busy: 210 * time.Millisecond, Idle: 1500 * time.Millisecond}, true},
+		{"another first line", "intr 1 2 3 4 5 6 7 8 9", Cores{}, false},
+		{"no number", "cpu 1 2 3 4 x 6 7 8", Cores{}, false},
+	}
+	for _, tt := range tests {
+		got, err := cores([]byte(tt.stat))
+		if (err == nil) != tt.ok || got != tt.want {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		}
+	}
+	if c, err := AllCores(); err != nil || c.Busy == 0 {
+		t.Errorf("this machine: %+v, %v", c, err)
+	}
+}
+
+func TestMemoryOf(t *testing.T) {
+	before, err := MemoryOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 32 << 20
+	block := make([]byte, size)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	after, err := MemoryOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Peak < before.RSS+size/2 || after.Peak < after.RSS {
+		t.Errorf("32 MiB more: before %+v, after %+v (first byte %d)", before, after, block[0])
+	}
+}
+
+func TestKilobytes(t *testing.T) {
+	file := []byte("VmPeak:\t  100 kB\nVmRSS:\t  12 kB\nBad:\tx kB\n")
+	for name, want := range map[string]uint64{"VmRSS": 12 << 10, "VmPeak": 100 << 10, "Bad": 0, "Missing": 0, "Vm": 0} {
+		if got := kilobytes(file, name); got != want {
+			t.Errorf("%s: %d bytes, want %d", name, got, want)
+		}
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	m := Describe()
+	if m.Kernel == "" || m.Cores < 1 || m.GOMAXPROCS < 1 || m.GoVersion == "" || m.DescriptorsSoft == 0 || m.Date.IsZero() {
+		t.Errorf("incomplete: %+v", m)
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(b, &fields); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kernel", "cpu_model", "cores", "go_version", "gomaxprocs", "somaxconn", "descriptors_hard", "date", "command_line"} {
+		if _, ok := fields[name]; !ok {
+			t.Errorf("JSON lacks %q: %s", name, b)
+		}
+	}
+}

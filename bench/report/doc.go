@@ -1,0 +1,34 @@
+// Package report turns the runs of a comparison into figures, a table and JSON.
+// It measures nothing itself.
+//
+// # Pairs
+//
+// In every round all servers serve the same loads, one after another and in a
+// changing order. What two servers did is compared within a round, and the
+// figure is the median of the rounds' ratios with the least and the greatest,
+// so that noise that lasts longer than a round falls on both. Calls per second
+// are the median of the rounds; latencies come from the histograms of all rounds
+// together.
+//
+// The floor is, for each load, the variant of the floor with the greater median.
+//
+// # What the bottleneck was
+//
+// A comparison of servers means something only where the server decides how
+// fast the calls go. For each run that is judged by processor time, over the
+// time of the run:
+//
+//	server     the server used at least 85 % of the cores that it can use
+//	generator  else, the load generator used at least 85 % of the cores that
+//	           its callers can use: the server was idle and waited for calls
+//	cores      else, the machine was idle for at most 10 %: server and load
+//	           generator, or other processes, took cores from one another
+//	waiting    else: both sides waited for one another, as with one caller
+//	           and one call at a time, where every call is two wakeups
+//
+// The cores that a server can use are its threads or event loops, at most those
+// of the machine. Nearly all of a caller's time is spent in the kernel, which
+// makes, connects and frees a socket for every call; that is more than it does
+// for the floor, so one caller with a batch cannot keep the floor busy. 85 and 10 are randomly picked; between rounds they decide the
+// same way.
+package report

@@ -1,0 +1,169 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"credrpc/bench/load"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A Spread is the median of the rounds' figures, the least and the greatest.
+type Spread struct {
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+// String shows the figures of a ratio, "-" for nil.
+func (s *Spread) String() string {
+	if s == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
+}
+
+// SpreadOf returns the spread of values, and nil if there are none.
+func SpreadOf(values []float64) *Spread {
+	if len(values) == 0 {
+		return nil
+	}
+	v := slices.Sorted(slices.Values(values))
+	s := &Spread{Median: v[len(v)/2], Min: v[0], Max: v[len(v)-1]}
+	if len(v)%2 == 0 {
+		s.Median = (s.Median + v[len(v)/2-1]) / 2
+	}
+	return s
+}
+
+// A Summary is what one server did under one load. Ratios are nil where there is
+// nothing to compare with.
+type Summary struct {
+	Load              load.Load    `json:"load"`
+	Server            string       `json:"server"` // name
+	Kind              string       `json:"kind"`
+	Shown             bool         `json:"shown"` // false for the slower variants of a kind
+	Rounds            int          `json:"rounds"`
+	CallsPerSecond    Spread       `json:"calls_per_second"`
+	TimesFloor        *Spread      `json:"times_floor"`         // calls per second by the floor's
+	TimesReference    *Spread      `json:"times_reference"`     // calls per second by the reference's
+	P50TimesFloor     *Spread      `json:"p50_times_floor"`     // median latency by the floor's
+	CPUTimesReference *Spread      `json:"cpu_times_reference"` // server's processor time a call by the reference's
+	Latency           load.Latency `json:"latency"`             // of all rounds together
+	UserPerCall       float64      `json:"server_user_us_per_call"`
+	SystemPerCall     float64      `json:"server_system_us_per_call"`
+	Errors            uint64       `json:"errors"`
+	BacklogFull       uint64       `json:"backlog_full"`
+	Bottleneck        Bottleneck   `json:"bottleneck"` // of most of the runs
+}
+
+// Summarise sets r.Summaries from r.Runs, in the order of loads and servers. It
+// returns an error if a histogram is broken.
+func (r *Report) Summarise() error {
+	r.Summaries = nil
+	for _, l := range r.Loads {
+		under := map[string][]Run{}
+		for _, run := range r.Runs {
+			if run.Load == l {
+				under[run.Server] = append(under[run.Server], run)
+			}
+		}
+		floor := under[r.fastest(KindFloor, under)]
+		reference := under[r.fastest(KindReference, under)]
+		for _, s := range r.Servers {
+			runs := under[s.Name]
+			if len(runs) == 0 {
+				continue
+			}
+			summary, err := summarise(runs)
+			if err != nil {
+				return err
+			}
+			summary.Load, summary.Server, summary.Kind = l, s.Name, s.Kind
+			summary.Shown = s.Name == r.fastest(s.Kind, under)
+			summary.TimesFloor = ratio(runs, floor, throughput)
+			summary.TimesReference = ratio(runs, reference, throughput)
+			summary.P50TimesFloor = ratio(runs, floor, p50)
+			summary.CPUTimesReference = ratio(runs, reference, cpuPerCall)
+			r.Summaries = append(r.Summaries, summary)
+		}
+	}
+	return nil
+}
+
+// fastest returns the name of the variant of a kind whose median throughput is
+// the greatest, "" if none of the kind has run.
+func (r *Report) fastest(kind string, under map[string][]Run) (name string) {
+	best := -1.0
+	for _, s := range r.Servers {
+		if s.Kind != kind || len(under[s.Name]) == 0 {
+			continue
+		}
+		if m := SpreadOf(figures(under[s.Name], throughput)).Median; m > best {
+			name, best = s.Name, m
+		}
+	}
+	return name
+}
+
+// summarise adds up the runs of one server under one load.
+func summarise(runs []Run) (Summary, error) {
+	s := Summary{Rounds: len(runs), CallsPerSecond: *SpreadOf(figures(runs, throughput))}
+	var all *hdrhistogram.Histogram
+	var user, system float64
+	var total Run
+	votes := map[Bottleneck]int{}
+	for i := range runs {
+		h, err := runs[i].Decode()
+		if err != nil {
+			return s, err
+		}
+		if all == nil {
+			all = h
+		} else {
+			all.Merge(h)
+		}
+		total.Counts.Add(runs[i].Counts)
+		user += runs[i].ServerUserSeconds
+		system += runs[i].ServerSystemSeconds
+		votes[runs[i].Bottleneck]++
+		if s.Bottleneck == "" || votes[runs[i].Bottleneck] > votes[s.Bottleneck] {
+			s.Bottleneck = runs[i].Bottleneck
+		}
+	}
+	s.Latency = load.LatencyOf(all)
+	s.UserPerCall, s.SystemPerCall = total.microsecondsPerCall(user), total.microsecondsPerCall(system)
+	s.Errors, s.BacklogFull = total.Errors(), total.BacklogFull
+	return s, nil
+}
+
+// The figures of a run that are compared.
+func throughput(r *Run) float64 { return r.CallsPerSecond }
+func p50(r *Run) float64        { return r.Latency.P50 }
+func cpuPerCall(r *Run) float64 { return r.microsecondsPerCall(r.serverSeconds()) }
+
+// figures returns one figure of each run.
+func figures(runs []Run, figure func(*Run) float64) []float64 {
+	values := make([]float64, len(runs))
+	for i := range runs {
+		values[i] = figure(&runs[i])
+	}
+	return values
+}
+
+// ratio compares a figure of the runs with that of other, round by round.
+func ratio(runs, other []Run, figure func(*Run) float64) *Spread {
+	var ratios []float64
+	for i := range runs {
+		for j := range other {
+			if runs[i].Round != other[j].Round {
+				continue
+			}
+			if base := figure(&other[j]); base > 0 {
+				ratios = append(ratios, figure(&runs[i])/base)
+			}
+		}
+	}
+	return SpreadOf(ratios)
+}

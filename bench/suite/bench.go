@@ -1,0 +1,163 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"credrpc/bench/floor"
+	"credrpc/bench/report"
+	"credrpc/internal/sys"
+)
+
+// A Bench is what all benchmarks need. It belongs to one goroutine.
+type Bench struct {
+	// Self is the program that runs servers and load generators: the one of
+	// cmd/credrpc-bench. Required.
+	Self string
+
+	// Progress is told what happens, a line at a time. done is the share of the
+	// work that is done, from 0 to 1. Required.
+	Progress func(done float64, line string)
+
+	dir       string // of sockets and the floor's program; "" before the first use
+	children  []*child
+	compiled  bool // the floor was tried
+	floorPath string
+	floorErr  error
+}
+
+// Names of servers, as users give them.
+const (
+	Floor           = "floor"
+	Reference       = "reference"
+	Eventloop       = "eventloop"         // handlers may block: the default
+	EventloopOnLoop = "eventloop-on-loop" // handlers on the event loop
+)
+
+// ErrServer reports a server that did not start or ended before its time.
+var ErrServer = errors.New("suite: a server failed")
+
+// A variant is a server that takes part in a benchmark.
+type variant struct {
+	report.Server
+	command func(b *Bench, ctx context.Context, socket string) ([]string, error)
+}
+
+// Close stops all children and removes their files.
+func (b *Bench) Close() {
+	for _, c := range b.children {
+		c.stop()
+	}
+	b.children = nil
+	if b.dir != "" {
+		os.RemoveAll(b.dir)
+		b.dir = ""
+	}
+}
+
+// directory returns the directory of this benchmark's files.
+func (b *Bench) directory() (string, error) {
+	if b.dir != "" {
+		return b.dir, nil
+	}
+	dir, err := os.MkdirTemp("", "credrpc-bench-")
+	if err != nil {
+		return "", fmt.Errorf("suite: %w", err)
+	}
+	b.dir = dir
+	if longest := filepath.Join(dir, "999"); len(longest) > sys.MaxPath {
+		return "", fmt.Errorf("suite: %s is too long for the path of a socket; set TMPDIR to a shorter directory", dir)
+	}
+	return dir, nil
+}
+
+// floorProgram returns the path of the floor's program, compiled once. It
+// returns [floor.ErrNoCompiler] as package floor does.
+func (b *Bench) floorProgram(ctx context.Context) (string, error) {
+	if !b.compiled {
+		dir, err := b.directory()
+		if err != nil {
+			return "", err
+		}
+		b.compiled = true
+		b.floorPath, b.floorErr = floor.Compile(ctx, dir)
+	}
+	return b.floorPath, b.floorErr
+}
+
+// variants returns the variants of the named servers: two of the floor where
+// there is more than one core. loops is the number of event loops, 0 for the
+// server's default.
+func variants(names []string, loops int) ([]variant, error) {
+	cores := runtime.NumCPU()
+	var all []variant
+	for _, name := range names {
+		switch name {
+		case Floor:
+			all = append(all, floorVariant(1))
+			if cores > 1 {
+				all = append(all, floorVariant(cores))
+			}
+		case Reference:
+			all = append(all, selfVariant(name, min(cores, runtime.GOMAXPROCS(0)), "server", "reference"))
+		case Eventloop:
+			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--loops", strconv.Itoa(loops)))
+		case EventloopOnLoop:
+			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--on-loop", "--loops", strconv.Itoa(loops)))
+		default:
+			return nil, fmt.Errorf("suite: there is no server %q", name)
+		}
+	}
+	return all, nil
+}
+
+// floorVariant is the floor with some threads.
+func floorVariant(threads int) variant {
+	return variant{
+		report.Server{Name: fmt.Sprintf("%s-%d", Floor, threads), Kind: report.KindFloor, Cores: threads},
+		func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+			program, err := b.floorProgram(ctx)
+			return []string{program, socket, strconv.Itoa(threads)}, err
+		},
+	}
+}
+
+// selfVariant is a server that the benchmark's own program runs, with the socket
+// as last argument.
+func selfVariant(name string, cores int, args ...string) variant {
+	return variant{
+		report.Server{Name: name, Kind: name, Cores: cores},
+		func(b *Bench, _ context.Context, socket string) ([]string, error) {
+			return append(append([]string{b.Self}, args...), socket), nil
+		},
+	}
+}
+
+// start starts a server and waits until it answers.
+func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
+	dir, err := b.directory()
+	if err != nil {
+		return nil, err
+	}
+	socket := filepath.Join(dir, strconv.Itoa(len(b.children)))
+	command, err := v.command(b, ctx, socket)
+	if err != nil {
+		return nil, err
+	}
+	c, err := startChild(v.Name, command)
+	if err != nil {
+		return nil, err
+	}
+	c.socket = socket
+	b.children = append(b.children, c)
+	if err := c.ready(ctx, 10*time.Second); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,189 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/frame"
+)
+
+// stopTimeout is how long a child may take to end after SIGTERM. It is longer
+// than a server takes to drain.
+const stopTimeout = 10 * time.Second
+
+// probeTimeout is how long one call may take while a server starts, also under
+// strace.
+const probeTimeout = 2 * time.Second
+
+// A child is a server process.
+type child struct {
+	name   string
+	socket string
+	cmd    *exec.Cmd
+	stderr tail
+	ended  chan struct{} // closed when the process has ended; err is set before
+	err    error
+}
+
+// isolated puts a child into a process group of its own and lets the kernel kill
+// it when the thread that started it ends. Threads of a Go program end with the
+// program, unless a goroutine locked to one ends, and no goroutine here locks.
+func isolated() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// startChild starts a process.
+func startChild(name string, command []string) (*child, error) {
+	c := &child{name: name, cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
+	c.cmd.SysProcAttr = isolated()
+	c.cmd.Stderr = &c.stderr
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrServer, name, err)
+	}
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.ended)
+	}()
+	return c, nil
+}
+
+// ready waits until the server answers a call.
+func (c *child) ready(ctx context.Context, timeout time.Duration) error {
+	var last error
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
+		if last = probe(c.socket); last == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.ended:
+			return c.failure()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("%w: %s does not answer: %w", ErrServer, c.name, last)
+}
+
+// probe makes one call, whose request is one piece as the floor needs it.
+func probe(socket string) error {
+	request, err := frame.AppendRequest(nil, []byte("ready?"))
+	if err != nil {
+		return err
+	}
+	conn, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	answer, err := io.ReadAll(conn)
+	if err != nil {
+		return err
+	}
+	if want := append(make([]byte, frame.HeaderSize), request...); !bytes.Equal(answer, want) {
+		return fmt.Errorf("the answer is %q", answer)
+	}
+	return nil
+}
+
+// alive returns an error if the server has ended.
+func (c *child) alive() error {
+	select {
+	case <-c.ended:
+		return c.failure()
+	default:
+		return nil
+	}
+}
+
+// failure says how the server, which has ended, ended.
+func (c *child) failure() error {
+	return fmt.Errorf("%w: %s ended: %v\n%s", ErrServer, c.name, c.err, c.stderr.String())
+}
+
+// stop ends the process group of the child, with force if it must be.
+func (c *child) stop() {
+	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGTERM) // ESRCH if it has ended
+	select {
+	case <-c.ended:
+		return
+	case <-time.After(stopTimeout):
+	}
+	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+	<-c.ended
+}
+
+// load runs a load generator on the server and returns what it found. It returns
+// ctx's error if that ends first, and then the run is lost.
+func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.Result, error) {
+	cmd := exec.CommandContext(ctx, b.Self, "load", "--json",
+		"--socket", c.socket,
+		"--batch", strconv.Itoa(config.Load.Batch),
+		"--callers", strconv.Itoa(config.Load.Callers),
+		"--payload", strconv.Itoa(config.Payload),
+		"--sleepers", strconv.Itoa(config.Sleepers),
+		"--seconds", strconv.FormatFloat(config.Duration.Seconds(), 'f', -1, 64))
+	cmd.SysProcAttr = isolated()
+	var stderr tail
+	cmd.Stderr = &stderr
+	output, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		if dead := c.alive(); dead != nil {
+			return nil, dead
+		}
+		return nil, fmt.Errorf("suite: load %v on %s: %w\n%s", config.Load, c.name, err, stderr.String())
+	}
+	var result load.Result
+	if err := json.Unmarshal(output, &result); err != nil {
+		return nil, fmt.Errorf("suite: load generator: %w", err)
+	}
+	return &result, nil
+}
+
+// A tail keeps the end of what is written to it. It is safe for concurrent use.
+type tail struct {
+	mu   sync.Mutex
+	text []byte // guarded by mu
+}
+
+// tailSize is how many bytes a tail keeps: enough for a message and the
+// beginning of a trace. Nobody tuned it.
+const tailSize = 4096
+
+var _ io.Writer = (*tail)(nil)
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if extra := len(t.text) - tailSize; extra > 0 {
+		t.text = t.text[extra:]
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}

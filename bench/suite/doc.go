@@ -1,0 +1,26 @@
+// Package suite runs the benchmarks: it starts servers and load generators as
+// child processes, and measures them from outside.
+//
+// # Processes
+//
+// A server child lives as long as the benchmark and keeps its socket in the
+// benchmark's temporary directory. A load is a child of its own for every run,
+// since a load generator needs a process to itself (package load). Servers that
+// are not asked have nothing to do and cost nothing.
+//
+// Children are in process groups of their own, so that Ctrl-C reaches only the
+// benchmark, which then stops them and reports what it has. The kernel kills
+// them when the benchmark dies in any other way (prctl(2), PR_SET_PDEATHSIG). The
+// temporary directory goes when [Bench.Close] is called; only a benchmark that
+// is killed leaves it behind.
+//
+// Every server is made to ask for a backlog of at least 4096 connections, or for
+// net.core.somaxconn, which caps it.
+//
+// # Benchmarks
+//
+//	compare.go   all servers under the same loads, in interleaved rounds
+//	sleepers.go  what calls whose handler sleeps do to the other calls
+//	idle.go      what connections that send nothing do to the other calls
+//	strace.go    system calls a call
+package suite

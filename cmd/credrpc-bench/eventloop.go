@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"credrpc/server"
+)
+
+// drainTimeout is how long an event loop child may take to end its calls. It is
+// longer than the handlers of the benchmark sleep.
+const drainTimeout = 5 * time.Second
+
+// An eventloopServer runs package server with an echo handler.
+type eventloopServer struct {
+	socketArg
+	sleepingHandler
+	OnLoop         bool          `help:"Run the handler on the event loop. It then must not sleep."`
+	Loops          int           `default:"0" help:"Event loops; 0 is the server's default."`
+	MaxPayload     uint32        `default:"0" help:"Most bytes of a payload; 0 is the server's default."`
+	MaxCalls       int           `default:"0" help:"Most calls in flight; 0 is the server's default."`
+	MaxCallsPerUID int           `default:"0" help:"Most calls in flight of a user; 0 is the server's default."`
+	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
+}
+
+// Run serves until a signal.
+func (c *eventloopServer) Run() error {
+	ctx, stop := untilSignal()
+	defer stop()
+	srv := &server.Server{
+		Handler:        server.HandlerFunc(c.echo),
+		HandlerOnLoop:  c.OnLoop,
+		Loops:          c.Loops,
+		MaxRequest:     c.MaxPayload,
+		MaxResponse:    c.MaxPayload,
+		MaxCalls:       c.MaxCalls,
+		MaxCallsPerUID: c.MaxCallsPerUID,
+		RequestTimeout: c.RequestTimeout,
+	}
+	drained := make(chan error, 1)
+	defer context.AfterFunc(ctx, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		drained <- srv.Shutdown(ctx)
+	})()
+	if err := srv.ListenAndServe(c.Path); !errors.Is(err, server.ErrServerClosed) {
+		return err
+	}
+	return <-drained
+}
+
+// echo answers the payload.
+func (c *eventloopServer) echo(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
+	c.before(call.Payload)
+	return append(dst, call.Payload...), nil
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/bench/suite"
+)
+
+// An idleCommand measures what connections that send nothing do.
+type idleCommand struct {
+	Connections    int           `default:"10000" help:"Connections that send nothing."`
+	Load           load.Load     `default:"t16" help:"Load of the calls beside them."`
+	OnLoop         bool          `help:"Run handlers on the event loop."`
+	RequestTimeout time.Duration `default:"4s" help:"When the server ends a connection that sends nothing. Longer than a run."`
+	Rounds         int           `default:"5" help:"Pairs of runs."`
+	Seconds        float64       `default:"1" help:"Length of a run."`
+	Payload        int           `default:"32" help:"Bytes of a call's payload."`
+	Loops          int           `default:"0" help:"Event loops of package server; 0 is its default."`
+	JSON           string        `placeholder:"FILE" help:"Write everything to FILE."`
+}
+
+// errDeadline reports connections that the server did not end in time.
+var errDeadline = errors.New("not every idle connection was ended at its deadline")
+
+// Validate reports numbers that make no sense.
+func (c *idleCommand) Validate() error {
+	if c.Connections < 1 {
+		return errors.New("there must be a connection")
+	}
+	if c.RequestTimeout.Seconds() <= c.Seconds {
+		return errors.New("the request timeout must be longer than a run")
+	}
+	return validRounds(c.Rounds, c.Seconds)
+}
+
+// Run measures and prints. It fails if a call was not answered right or a
+// connection missed its deadline.
+func (c *idleCommand) Run() error {
+	return withBench(func(b *bench) error {
+		r, failed := b.Idle(b.ctx, suite.IdleConfig{
+			Connections:    c.Connections,
+			Load:           c.Load,
+			Rounds:         c.Rounds,
+			Duration:       time.Duration(c.Seconds * float64(time.Second)),
+			Payload:        c.Payload,
+			Loops:          c.Loops,
+			OnLoop:         c.OnLoop,
+			RequestTimeout: c.RequestTimeout,
+		})
+		b.progress.clear()
+		if failed == nil && r.Errors > 0 {
+			failed = errAnswers
+		}
+		if failed == nil && r.MissedDeadline > 0 {
+			failed = errDeadline
+		}
+		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+	})
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"credrpc/bench/suite"
+
+	"github.com/alecthomas/kong"
+)
+
+// exitUsage is the exit status of a wrong command line.
+const exitUsage = 2
+
+// commands is the command line. Each command has a Run method.
+type commands struct {
+	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
+	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
+	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
+	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
+	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
+	Server   serverCommand   `cmd:"" help:"Run one of the servers alone."`
+	Hold     holdCommand     `cmd:"" hidden:"" help:"Hold connections that send nothing."`
+}
+
+func main() {
+	var c commands
+	parser := kong.Must(&c,
+		kong.Name("credrpc-bench"),
+		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."))
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "credrpc-bench: %v\nRun \"credrpc-bench --help\" for usage.\n", err)
+		os.Exit(exitUsage)
+	}
+	command.FatalIfErrorf(command.Run())
+}
+
+// errAnswers reports calls that were not answered right.
+var errAnswers = errors.New("not every call was answered right")
+
+// A bench is a benchmark and what its command shows.
+type bench struct {
+	suite.Bench
+	ctx      context.Context // ends with SIGINT and SIGTERM
+	progress *progress
+}
+
+// withBench calls f with a benchmark whose children run this program.
+func withBench(f func(b *bench) error) error {
+	ctx, stop := untilSignal()
+	defer stop()
+	p := newProgress()
+	// The file that this process runs, even if another was built since.
+	self := fmt.Sprintf("/proc/%d/exe", os.Getpid())
+	b := &bench{Bench: suite.Bench{Self: self, Progress: p.show}, ctx: ctx, progress: p}
+	defer b.Close()
+	return f(b)
+}
+
+// writeJSON makes a file of what write writes, unless path is empty.
+func writeJSON(path string, write func(io.Writer) error) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := write(f); err != nil {
+		f.Close()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return f.Close()
+}

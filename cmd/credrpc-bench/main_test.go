@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// commandVariable makes the test program the command, as which it also runs the
+// command's children.
+const commandVariable = "CREDRPC_BENCH_TEST_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(commandVariable) == "1" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// command prepares the command with its own temporary directory, which must be
+// empty when the command has ended, and whose path marks its children.
+func command(t *testing.T, args ...string) (cmd *exec.Cmd, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	cmd = exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), commandVariable+"=1", "TMPDIR="+dir, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return cmd, dir
+}
+
+// run runs the command and returns what it printed.
+func run(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	cmd, dir := command(t, args...)
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		t.Logf("%v: %v\n%s", args, err, exit.Stderr)
+	}
+	checkGone(t, dir)
+	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+		t.Errorf("%v left %v, %v", args, left, err)
+	}
+	return string(out), err
+}
+
+// checkGone waits until no process has dir in its command line or environment.
+func checkGone(t *testing.T, dir string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		var alive []string
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, file := range files {
+			environment, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+			line, _ := os.ReadFile(file)
+			if bytes.Contains(line, []byte(dir)) || bytes.Contains(environment, []byte("TMPDIR="+dir+"\x00")) {
+				alive = append(alive, strings.ReplaceAll(string(line), "\x00", " "))
+			}
+		}
+		if len(alive) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still there: %q", alive)
+		}
+	}
+}
+
+// tiny are the flags of a comparison that shows only that everything works.
+var tiny = []string{"--rounds", "2", "--seconds", "0.03", "--loads", "b4x1,t2"}
+
+func TestCompare(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	out, err := run(t, append(tiny, "--json", file)...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"b4x1: ", "t2: ", "reference ", "eventloop ", "eventloop-on-loop ", "× floor"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the table lacks %q:\n%s", want, out)
+		}
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report struct {
+		Machine   struct{ Kernel string }
+		Servers   []struct{ Name string }
+		Summaries []struct{ Errors int }
+		Runs      []struct {
+			Server string
+			Round  int
+			Load   string
+			Calls  int
+			User   float64 `json:"server_user_seconds"`
+			System float64 `json:"server_system_seconds"`
+		}
+	}
+	if err := json.Unmarshal(b, &report); err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Runs) != 2*2*len(report.Servers) || len(report.Servers) < 3 || report.Machine.Kernel == "" {
+		t.Errorf("%d runs of %d servers", len(report.Runs), len(report.Servers))
+	}
+	for _, r := range report.Runs {
+		if r.Calls == 0 || r.User+r.System <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestNoCompiler leaves the floor out.
+func TestNoCompiler(t *testing.T) {
+	cmd, dir := command(t, append(tiny, "--servers", "floor,eventloop")...)
+	cmd.Env = append(cmd.Env, "PATH="+dir)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if !strings.Contains(string(out), "floor is left out") || strings.Contains(string(out), "floor-1  ") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"--rounds", "0"}, {"--seconds", "0"}, {"--seconds", "-1"}, {"--loads", "x"}, {"--servers", "other"}, {"--unknown"},
+		{"load"}, {"server", "other", "x"}, {"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
+	} {
+		if out, err := run(t, args...); err == nil {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+}
+
+// waitFor starts the command and waits until it has printed what to standard
+// error.
+func waitFor(t *testing.T, cmd *exec.Cmd, what string) {
+	t.Helper()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), what) {
+			go io.Copy(io.Discard, stderr)
+			return
+		}
+	}
+	t.Fatalf("%q was not printed", what)
+}
+
+// TestInterrupt stops a long comparison, which still prints its table.
+func TestInterrupt(t *testing.T) {
+	cmd, dir := command(t, "--rounds", "1000", "--seconds", "0.05", "--loads", "t1", "--servers", "reference,eventloop")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	waitFor(t, cmd, "round ")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("ended with %v", err)
+	}
+	if !strings.Contains(stdout.String(), "Interrupted") {
+		t.Errorf("%s", stdout.String())
+	}
+	checkGone(t, dir)
+	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestKilled checks that children die with the benchmark.
+func TestKilled(t *testing.T) {
+	cmd, dir := command(t, "--rounds", "1000", "--loads", "t1", "--servers", "reference,eventloop")
+	waitFor(t, cmd, "round ")
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	checkGone(t, dir)
+}
+
+// TestServerKilled has a server that ends in the middle of a comparison.
+func TestServerKilled(t *testing.T) {
+	cmd, dir := command(t, "--rounds", "1000", "--seconds", "0.05", "--loads", "t1", "--servers", "reference")
+	waitFor(t, cmd, "round ")
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		line, _ := os.ReadFile(file)
+		if !bytes.Contains(line, []byte("server\x00reference\x00"+dir)) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("ended with %v", err)
+	}
+	checkGone(t, dir)
+}
+
+// TestLoadSeesWrongAnswers runs the load generator on a server that lies.
+func TestLoadSeesWrongAnswers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				request := make([]byte, 100)
+				if n, err := conn.Read(request); err == nil {
+					request[n-1]++
+					conn.Write(append([]byte{0, 0, 0, 0}, request[:n]...))
+				}
+			}()
+		}
+	}()
+	out, err := run(t, "load", "--socket", path, "--seconds", "0.02")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, "not the payload") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestSleepers(t *testing.T) {
+	out, err := run(t, "sleepers", "--rounds", "1", "--seconds", "0.1", "--sleep", "5ms", "--load", "t2")
+	if err != nil || !strings.Contains(out, "callers whose handler sleeps 5ms") || !strings.Contains(out, "with by without") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestIdle(t *testing.T) {
+	out, err := run(t, "idle", "--rounds", "1", "--seconds", "0.05", "--connections", "40", "--request-timeout", "2s", "--load", "t2")
+	// On a machine that is slow enough the deadline passes before the load ends;
+	// then the command says so and nothing else is wrong.
+	missed := strings.Contains(out, "40 connections missed")
+	if (err != nil) != missed || !strings.Contains(out, "40 ended") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestStrace(t *testing.T) {
+	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatal("strace is not installed or may not trace: ", err)
+		}
+		t.Skip("strace is not installed or may not trace: ", err)
+	}
+	out, err := run(t, "strace", "--seconds", "0.1", "--servers", "reference,eventloop-on-loop")
+	if err != nil || !strings.Contains(out, "accept4 1.0") || !strings.Contains(out, "sendmsg 1.0") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"credrpc/bench/floor"
+	"credrpc/bench/load"
+	"credrpc/bench/reference"
+
+	"golang.org/x/sys/unix"
+)
+
+// A serverCommand runs one server until SIGINT or SIGTERM.
+type serverCommand struct {
+	Floor     floorServer     `cmd:"" help:"The least that a server must do, in C."`
+	Reference referenceServer `cmd:"" help:"The naive server: a goroutine a connection, package net."`
+	Eventloop eventloopServer `cmd:"" help:"The server of this module."`
+}
+
+// socketArg is where a server listens.
+type socketArg struct {
+	Path string `arg:"" help:"Socket to make."`
+}
+
+// A sleepingHandler says how long an echo handler sleeps on a call that begins
+// with [load.Sleeping].
+type sleepingHandler struct {
+	Sleep time.Duration `default:"50ms" help:"How long the handler sleeps on a call that begins with 's'."`
+}
+
+// before runs before a payload is echoed.
+func (h sleepingHandler) before(payload []byte) {
+	if len(payload) > 0 && payload[0] == load.Sleeping {
+		time.Sleep(h.Sleep)
+	}
+}
+
+// untilSignal returns a context that ends with SIGINT or SIGTERM.
+func untilSignal() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+}
+
+// A floorServer runs the C program, compiled anew.
+type floorServer struct {
+	socketArg
+	Threads int `default:"1" help:"Threads that share the listener."`
+}
+
+// Run serves until a signal.
+func (c *floorServer) Run() error {
+	ctx, stop := untilSignal()
+	defer stop()
+	dir, err := os.MkdirTemp("", "credrpc-floor-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	program, err := floor.Compile(ctx, dir)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, c.Path, strconv.Itoa(c.Threads))
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	err = cmd.Run()
+	if ctx.Err() != nil {
+		return os.Remove(c.Path)
+	}
+	return err
+}
+
+// A referenceServer runs the naive server.
+type referenceServer struct {
+	socketArg
+	sleepingHandler
+}
+
+// Run serves until a signal.
+func (c *referenceServer) Run() error {
+	ctx, stop := untilSignal()
+	defer stop()
+	srv := &reference.Server{Handler: func(payload []byte, _ *unix.Ucred) ([]byte, error) {
+		c.before(payload)
+		return payload, nil
+	}}
+	defer context.AfterFunc(ctx, func() { srv.Close() })()
+	err := srv.ListenAndServe(c.Path)
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

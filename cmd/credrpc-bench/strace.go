@@ -1,0 +1,35 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/bench/suite"
+)
+
+// A straceCommand counts system calls.
+type straceCommand struct {
+	Servers []string  `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Servers: ${enum}."`
+	Load    load.Load `default:"b32x1" help:"Load on each."`
+	Seconds float64   `default:"2" help:"Length of a run."`
+	Payload int       `default:"32" help:"Bytes of a call's payload."`
+	Loops   int       `default:"0" help:"Event loops of package server; 0 is its default."`
+	JSON    string    `placeholder:"FILE" help:"Write everything to FILE."`
+}
+
+// Run counts and prints, and fails if a call was not answered right.
+func (c *straceCommand) Run() error {
+	return withBench(func(b *bench) error {
+		config := load.Config{Load: c.Load, Payload: c.Payload, Duration: time.Duration(c.Seconds * float64(time.Second))}
+		all, failed := b.Strace(b.ctx, c.Servers, config, c.Loops)
+		b.progress.clear()
+		for _, s := range all {
+			if failed == nil && s.Errors > 0 {
+				failed = errAnswers
+			}
+		}
+		return errors.Join(failed, suite.WriteSystemCalls(os.Stdout, c.Load, config.Duration, all), writeJSON(c.JSON, encoding(all)))
+	})
+}

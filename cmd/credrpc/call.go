@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"credrpc/client"
+	"credrpc/frame"
+)
+
+type callCommand struct {
+	Path      string        `arg:"" help:"Socket of the server. A name that begins with @ is abstract."`
+	Payload   *string       `arg:"" optional:"" help:"Bytes to send; standard input when absent."`
+	Timeout   time.Duration `default:"30s" placeholder:"DURATION" help:"Time for the call; 0 is without limit (${default})."`
+	MaxAnswer uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of an answer (${default})."`
+}
+
+// Run makes the call.
+func (c *callCommand) Run(s streams) error {
+	if c.Timeout < 0 {
+		return usageError("--timeout: want a duration that is not negative")
+	}
+	if c.MaxAnswer < 1 || c.MaxAnswer > frame.MaxPayload {
+		return usageError("--max-answer: want 1 to %d", frame.MaxPayload)
+	}
+	payload, err := c.payload(s.in)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if c.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+	}
+	caller := client.Client{Path: c.Path, MaxResponse: c.MaxAnswer}
+	answer, err := caller.Call(ctx, payload)
+	var remote *client.RemoteError
+	switch {
+	case errors.As(err, &remote):
+		fmt.Fprintln(s.err, printable(remote.Text))
+		return &exitError{status: exitFailed}
+	case err != nil:
+		return &exitError{exitUnreachable, err}
+	}
+	if _, err := s.out.Write(answer); err != nil {
+		return fmt.Errorf("the call was answered, but writing the answer failed: %w", err)
+	}
+	return nil
+}
+
+// printable returns text with what could command a terminal escaped.
+func printable(text string) string {
+	safe := func(r rune) bool { return unicode.IsPrint(r) || r == '\n' || r == '\t' }
+	if utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return !safe(r) }) < 0 {
+		return text
+	}
+	return strconv.QuoteToGraphic(text)
+}
+
+// payload returns the bytes to send.
+func (c *callCommand) payload(in io.Reader) ([]byte, error) {
+	if c.Payload != nil {
+		return []byte(*c.Payload), nil
+	}
+	payload, err := io.ReadAll(io.LimitReader(in, frame.MaxPayload+1))
+	if err != nil {
+		return nil, usageError("standard input: %w", err)
+	}
+	if len(payload) > frame.MaxPayload {
+		return nil, usageError("standard input: more than %d bytes", frame.MaxPayload)
+	}
+	return payload, nil
+}

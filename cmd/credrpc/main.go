@@ -1,0 +1,93 @@
+// Command credrpc serves and calls handlers behind UNIX sockets, with the
+// kernel saying who is calling.
+//
+//	credrpc serve --listen /run/whoami.sock --mode 0666 --handler whoami
+//	credrpc call /run/whoami.sock
+//
+// Exit status of call: 0 answered, 1 the server answered an error, 2 wrong
+// usage, 3 the server could not be reached, was too slow, or broke the protocol.
+// Exit status of serve: 0 after SIGTERM or SIGINT, 1 failed, 2 wrong usage.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // serve failed, or the server answered an error
+	exitUsage       = 2
+	exitUnreachable = 3 // no answer
+)
+
+// A streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commandLine is what kong parses.
+type commandLine struct {
+	Serve serveCommand `cmd:"" help:"Serve a built-in handler on a socket until SIGTERM or SIGINT."`
+	Call  callCommand  `cmd:"" help:"Make one call and write the answer to standard output."`
+}
+
+// An exitError decides the exit status.
+type exitError struct {
+	status int
+	err    error // nil if the user has been told
+}
+
+func (e *exitError) Error() string { return fmt.Sprint(e.err) }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// run parses args, runs the command and returns the exit status.
+func run(args []string, s streams) (status int) {
+	exited := -1
+	var cli commandLine
+	parser, err := kong.New(&cli,
+		kong.Name("credrpc"),
+		kong.Description("Local calls to privileged services, in which the kernel says who is calling."),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(status int) { exited = status }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(s),
+	)
+	if err != nil {
+		panic(err) // the struct tags are wrong
+	}
+	command, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited // --help
+	}
+	if err != nil {
+		fmt.Fprintf(s.err, "credrpc: %v\nRun \"credrpc --help\" for usage.\n", err)
+		return exitUsage
+	}
+	err = command.Run()
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case !errors.As(err, &exit):
+		exit = &exitError{exitFailed, err}
+	}
+	if exit.err != nil {
+		fmt.Fprintf(s.err, "credrpc: %v\n", err)
+	}
+	return exit.status
+}

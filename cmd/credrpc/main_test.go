@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"credrpc/server"
+)
+
+// patience bounds every wait of a test that is about to fail.
+const patience = 20 * time.Second
+
+// TestMain makes the test binary the program itself when it is started so.
+func TestMain(m *testing.M) {
+	if os.Getenv("CREDRPC_TEST_PROGRAM") == "1" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// program returns the program as a child process.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "CREDRPC_TEST_PROGRAM=1")
+	return cmd
+}
+
+// result runs the program in this process.
+func result(in string, args ...string) (status int, out, err string) {
+	var stdout, stderr bytes.Buffer
+	status = run(args, streams{strings.NewReader(in), &stdout, &stderr})
+	return status, stdout.String(), stderr.String()
+}
+
+// serve starts "credrpc serve" and waits until it is ready.
+func serve(t *testing.T, args ...string) (path string, cmd *exec.Cmd, stderr *bufio.Reader) {
+	t.Helper()
+	path = filepath.Join(tempDir(t), "s")
+	cmd = program(t, append([]string{"serve", "--listen", path}, args...)...)
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	stderr = bufio.NewReader(pipe)
+	line, err := stderr.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "credrpc: serving ") {
+		t.Fatalf("the server says %q, %v", line, err)
+	}
+	return path, cmd, stderr
+}
+
+// tempDir returns a directory whose path leaves room for a socket's name.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "credrpc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// TestEcho checks that answers come out as they are, from either source.
+func TestEcho(t *testing.T) {
+	for _, flags := range [][]string{nil, {"--on-loop"}, {"--loops=2", "--max-calls=10"}} {
+		path, _, _ := serve(t, flags...)
+		for _, payload := range []string{"", "hello", "two\nlines\n", string(make([]byte, 100000))} {
+			if status, out, stderr := result(payload, "call", path); status != exitOK || out != payload || stderr != "" {
+				t.Errorf("%v, from standard input, %d bytes: %d, %d bytes, %q", flags, len(payload), status, len(out), stderr)
+			}
+			if strings.HasPrefix(payload, "\x00") {
+				continue
+			}
+			if status, out, stderr := result("not this", "call", path, payload); status != exitOK || out != payload || stderr != "" {
+				t.Errorf("%v, argument %q: %d, %q, %q", flags, payload, status, out, stderr)
+			}
+		}
+	}
+}
+
+// TestWhoami checks the answer against what the test knows of itself.
+func TestWhoami(t *testing.T) {
+	path, _, _ := serve(t, "--handler", "whoami")
+	status, out, stderr := result("", "call", path)
+	type ids struct{ PID, UID, GID int }
+	var got struct{ Sender, Peer ids }
+	want := ids{os.Getpid(), os.Getuid(), os.Getgid()}
+	if err := json.Unmarshal([]byte(out), &got); status != exitOK || err != nil || got.Sender != want || got.Peer != want {
+		t.Errorf("%d, %q, %q, %v", status, out, stderr, err)
+	}
+	if !strings.HasPrefix(out, `{"sender":{"pid":`) {
+		t.Errorf("%q", out)
+	}
+}
+
+// TestRemoteError checks status 1, and that a terminal is safe from the text.
+func TestRemoteError(t *testing.T) {
+	path := filepath.Join(tempDir(t), "s")
+	ready, served := make(chan struct{}), make(chan error)
+	srv := &server.Server{Ready: func() { close(ready) }, Handler: server.Plain(func(request []byte, _ server.Credentials) ([]byte, error) {
+		return nil, errors.New(string(request))
+	})}
+	go func() { served <- srv.ListenAndServe(path) }()
+	<-ready
+	for text, want := range map[string]string{
+		"no such thing":   "no such thing\n",
+		"größer\ntwo":     "größer\ntwo\n",
+		"\x1b[31mred":     `"\x1b[31mred"` + "\n",
+		"not \xff UTF-8":  `"not \xff UTF-8"` + "\n",
+		"":                "unspecified error\n",
+		"100% d\tpercent": "100% d\tpercent\n",
+	} {
+		if status, out, stderr := result(text, "call", path); status != exitFailed || out != "" || stderr != want {
+			t.Errorf("%q: %d, %q, %q", text, status, out, stderr)
+		}
+	}
+	srv.Shutdown(context.Background())
+	<-served
+}
+
+// TestUnreachable checks status 3.
+func TestUnreachable(t *testing.T) {
+	dir := tempDir(t)
+	garbage := filepath.Join(dir, "garbage")
+	l, err := net.Listen("unix", garbage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.CopyN(c, strings.NewReader("garbage"), 7); io.Copy(io.Discard, c); c.Close() }()
+		}
+	}()
+	silent := filepath.Join(dir, "silent")
+	s, err := net.Listen("unix", silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, tt := range []struct {
+		name, path, want string
+		args             []string
+	}{
+		{"no such socket", filepath.Join(dir, "none"), "no such file or directory", nil},
+		{"not the protocol", garbage, "over the limit", nil},
+		{"never answers", silent, "deadline exceeded", []string{"--timeout=50ms"}},
+	} {
+		status, out, stderr := result("x", append([]string{"call", tt.path}, tt.args...)...)
+		if status != exitUnreachable || out != "" || !strings.HasPrefix(stderr, "credrpc: ") || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: %d, %q, %q", tt.name, status, out, stderr)
+		}
+	}
+}
+
+// TestUsage checks status 2, and that the flag is named.
+func TestUsage(t *testing.T) {
+	path := filepath.Join(tempDir(t), "s")
+	for _, tt := range []struct{ args, want string }{
+		{"", "expected one of"},
+		{"dance", "dance"},
+		{"call", "<path>"},
+		{"call p x --timeout=-1s", "--timeout"},
+		{"call p x --max-answer=0", "--max-answer"},
+		{"serve", "--listen"},
+		{"serve --listen P --mode 0", "--mode"},
+		{"serve --listen P --mode 7777", "--mode"},
+		{"serve --listen P --mode rw", "--mode"},
+		{"serve --listen P --owner no-such-user", "--owner"},
+		{"serve --listen P --group 4294967295", "--group"},
+		{"serve --listen P --handler dance", "--handler"},
+		{"serve --listen P --max-payload 0", "--max-payload"},
+		{"serve --listen P --max-payload 200000000", "--max-payload"},
+		{"serve --listen P --timeout 0s", "--timeout"},
+		{"serve --listen P --max-calls 0", "--max-calls"},
+		{"serve --listen P --loops=-1", "--loops"},
+	} {
+		args := strings.Fields(strings.ReplaceAll(tt.args, " P ", " "+path+" "))
+		if status, out, stderr := result("", args...); status != exitUsage || out != "" || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%q: %d, %q, %q", tt.args, status, out, stderr)
+		}
+	}
+	if status, out, _ := result("", "--help"); status != exitOK || !strings.Contains(out, "serve") {
+		t.Errorf("--help: %d, %q", status, out)
+	}
+}
+
+// TestServeFails checks status 1 when the socket cannot be made.
+func TestServeFails(t *testing.T) {
+	dir := tempDir(t)
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := result("", "serve", "--listen", file); status != exitFailed || !strings.Contains(stderr, file) || !strings.Contains(stderr, "not a socket") {
+		t.Errorf("%d, %q", status, stderr)
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "precious" {
+		t.Errorf("the file became %q, %v", got, err)
+	}
+}
+
+// TestSignals checks that SIGTERM and SIGINT answer what is in flight, remove
+// the socket and exit 0.
+func TestSignals(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(fmt.Sprint(sig), func(t *testing.T) {
+			path, cmd, stderr := serve(t, "--mode=0600")
+			info, err := os.Lstat(path)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("the socket: %v, %v", info, err)
+			}
+			c, err := net.Dial("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			c.Write([]byte("\x00\x00\x00\x02a"))
+			// A call that is answered later shows that this one is accepted.
+			if status, _, stderr := result("x", "call", path); status != exitOK {
+				t.Fatalf("%d, %q", status, stderr)
+			}
+			cmd.Process.Signal(sig)
+			if line, err := stderr.ReadString('\n'); err != nil || line != "credrpc: stopping\n" {
+				t.Errorf("the server says %q, %v", line, err)
+			}
+			c.Write([]byte("b"))
+			if got, err := io.ReadAll(c); err != nil || string(got) != "\x00\x00\x00\x00\x00\x00\x00\x02ab" {
+				t.Errorf("in flight: %q, %v", got, err)
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("the server ended with %v", err)
+			}
+			if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the socket is left: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os/signal"
+	"os/user"
+	"strconv"
+	"syscall"
+	"time"
+
+	"credrpc/frame"
+	"credrpc/server"
+)
+
+type serveCommand struct {
+	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it."`
+	Mode           string        `default:"0600" help:"Permissions of the socket, octal; connecting needs write permission."`
+	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
+	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
+	Handler        string        `enum:"echo,whoami" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON."`
+	MaxPayload     uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of a request, and of an answer (${default})."`
+	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time for a call once its request has arrived, which takes 5s at most, or this time if it is less (${default})."`
+	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default})."`
+	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
+	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors)."`
+	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
+}
+
+// Run serves until a signal arrives, then answers what is in flight.
+func (c *serveCommand) Run(s streams) error {
+	srv, err := c.server(s)
+	if err != nil {
+		return err
+	}
+	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- srv.ListenAndServe(c.Listen) }()
+	select {
+	case err = <-served:
+		return err
+	case <-signals.Done():
+	}
+	stop() // a second signal ends the program at once
+	fmt.Fprintln(s.err, "credrpc: stopping")
+	// Nothing that is in flight takes longer than this.
+	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+time.Second)
+	defer cancel()
+	err = srv.Shutdown(ctx)
+	if err := <-served; !errors.Is(err, server.ErrServerClosed) {
+		return err
+	}
+	return err
+}
+
+// server makes the server that the flags describe.
+func (c *serveCommand) server(s streams) (*server.Server, error) {
+	mode, err := strconv.ParseUint(c.Mode, 8, 32)
+	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
+		return nil, usageError("--mode %q: want an octal number from 0001 to 0777, such as 0660", c.Mode)
+	}
+	owner, err := lookUp("--owner", c.Owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	group, err := lookUp("--group", c.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case c.MaxPayload < 1 || c.MaxPayload > frame.MaxPayload:
+		return nil, usageError("--max-payload: want 1 to %d", frame.MaxPayload)
+	case c.Timeout <= 0:
+		return nil, usageError("--timeout: want more than 0")
+	case c.MaxCalls < 1:
+		return nil, usageError("--max-calls: want at least 1")
+	case c.MaxCallsPerUID < 0:
+		return nil, usageError("--max-calls-per-uid: want at least 1")
+	case c.Loops < 0:
+		return nil, usageError("--loops: want at least 1")
+	}
+	handler := server.HandlerFunc(echo)
+	if c.Handler == "whoami" {
+		handler = whoami
+	}
+	return &server.Server{
+		Handler:        handler,
+		HandlerOnLoop:  c.OnLoop,
+		Loops:          c.Loops,
+		Mode:           fs.FileMode(mode),
+		Owner:          owner,
+		Group:          group,
+		MaxRequest:     c.MaxPayload,
+		MaxResponse:    c.MaxPayload,
+		MaxCalls:       c.MaxCalls,
+		MaxCallsPerUID: c.MaxCallsPerUID,
+		RequestTimeout: min(c.Timeout, server.DefaultRequestTimeout),
+		CallTimeout:    c.Timeout,
+		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
+		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
+	}, nil
+}
+
+// lookUp returns the id that text names: a number, or a name that find knows.
+// It returns nil if text is empty.
+func lookUp(flag, text string, find func(name string) (id string, err error)) (*uint32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	number := text
+	if id, err := find(text); err == nil {
+		number = id
+	}
+	id, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || uint32(id) == server.NoID {
+		return nil, usageError("%s %q: neither a known name nor an id", flag, text)
+	}
+	id32 := uint32(id)
+	return &id32, nil
+}
+
+// echo answers the request.
+func echo(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
+	return append(dst, call.Payload...), nil
+}
+
+// whoami answers the caller's credentials.
+func whoami(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
+	text, err := json.Marshal(struct {
+		Sender server.Credentials `json:"sender"`
+		Peer   server.Credentials `json:"peer"`
+	}{call.Sender, call.Peer})
+	if err != nil {
+		return nil, err
+	}
+	return append(append(dst, text...), '\n'), nil
+}
