@@ -1,0 +1,19 @@
+# What "go run" and "go test" do not do by themselves.
+.PHONY: all build test check bench clean
+
+all: build
+
+build: # static binaries in bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+test: # what the README says
+	go test ./...
+
+check: # all that must hold before a change lands; needs root
+	.ci/run
+
+bench: # the quick comparison, and its result for docs/
+	go run ./cmd/credrpc-bench --json bench/results/quick.json
+
+clean:
+	rm -rf bin
