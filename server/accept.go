@@ -24,6 +24,11 @@ const (
 	// out of something that accepting needs.
 	acceptPause = 10 * time.Millisecond
 
+	// freshPatience is for how many milliseconds a connection that nothing has
+	// arrived on stays out of epoll. Callers send microseconds after they have
+	// connected.
+	freshPatience = 1
+
 	// pauseLogInterval is the least time between two log lines about that.
 	// Callers can cause it.
 	pauseLogInterval = time.Minute
@@ -40,6 +45,75 @@ const (
 	backlogEmpty                       // or it belongs to somebody else now
 	backlogBlocked                     // there may be more, but the system has run out of something
 )
+
+// acceptAll takes connections off the backlog and serves them. As long as no
+// connection is parked it also waits for the next ones: then the listener, the
+// wakeup and perhaps one fresh connection are all that can be ready, and waiting
+// for these takes one system call, where the poller takes two and a detour
+// through the scheduler that wakes a second thread.
+func (w *worker) acceptAll() {
+	l := w.loop
+	for {
+		backlog := w.accept()
+		if w.leading && l.fresh != nil {
+			c := l.fresh
+			l.fresh = nil
+			w.serve(c)
+		}
+		if w.readyCount > 0 {
+			w.runReady()
+		}
+		switch {
+		case !w.leading || w.run.stopping.Load() || backlog == backlogBlocked:
+			return
+		case backlog == backlogUnknown && l.waiting.Load() > 0:
+			return
+		case backlog == backlogEmpty && !l.awaitCallers():
+			return
+		}
+	}
+}
+
+// awaitCallers waits until there is a connection in the backlog, or the fresh
+// connection can be read. It returns false if the poller has to be asked,
+// because something else is or may become ready.
+func (l *loop) awaitCallers() bool {
+	l.direct.Store(true) // from here on, who parks a connection wakes
+	defer l.direct.Store(false)
+	if l.waiting.Load() > 0 {
+		return false
+	}
+	if !l.unlisted {
+		// Callers would pay for telling the epoll set of every connection.
+		l.poller.Delete(l.listener)
+		l.unlisted = true
+	}
+	fresh := -1 // poll(2) ignores it
+	timeout := -1
+	if l.fresh != nil {
+		fresh, timeout = l.fresh.fd, freshPatience
+	}
+	ready, woken, errno := sys.PollThree(l.wakeup, l.listener, fresh, timeout)
+	if ready == 0 {
+		l.usePoller()
+	}
+	return errno == 0 && !woken
+}
+
+// usePoller makes the poller report everything that the leader has waited for by
+// itself. Only the leader calls it, before it polls or gives up the lead.
+func (l *loop) usePoller() {
+	if l.unlisted && !l.retired {
+		if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false); err != nil {
+			l.run.fail(err) // better no server than one that is deaf
+		}
+		l.unlisted = false
+	}
+	if c := l.fresh; c != nil {
+		l.fresh = nil
+		l.park(c, receiving, readable)
+	}
+}
 
 // accept takes connections off the backlog and serves them, until the backlog
 // is empty, the batch is full, or w was deposed.
@@ -131,17 +205,22 @@ func (w *worker) serve(c *conn) {
 // be reported over and over otherwise. What is in the backlog stays there.
 func (l *loop) pauseAccepting(cause error) {
 	l.poller.Delete(l.listener)
+	l.unlisted = false // it is for the timer to put it back
 	l.count.paused.Add(1)
 	if last, now := l.run.pauseLog.Load(), l.run.now(); last == 0 || now-last > int64(pauseLogInterval) {
 		l.run.pauseLog.Store(now)
 		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
 	}
 	time.AfterFunc(acceptPause, func() {
+		var err error
 		l.mu.Lock()
 		if !l.closed && !l.retired {
-			l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false)
+			err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false)
 		}
 		l.mu.Unlock()
+		if err != nil && !errors.Is(err, unix.EEXIST) { // of an earlier pause
+			l.run.fail(err)
+		}
 		if l.run.closing.Load() {
 			l.wake() // the leader was about to empty the backlog
 		}

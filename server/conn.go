@@ -68,6 +68,10 @@ const keptBuffer = 64 << 10
 
 // release gives c's buffers back.
 func (c *conn) release() {
+	if c.answer != nil {
+		// The pool drops what is larger than most lengths that it sees.
+		c.answer.B = c.answer.B[:max(len(c.answer.B), answerHead+answerRoom)]
+	}
 	put(&c.loop.run.requests, c.request)
 	put(&c.loop.run.answers, c.answer)
 	c.request, c.answer, c.payload, c.rest = nil, nil, nil, nil

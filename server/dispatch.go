@@ -9,8 +9,16 @@ import (
 	"credrpc/frame"
 )
 
-// answerRoom is the least capacity in bytes of the dst that handlers are given.
-const answerRoom = 512
+const (
+	// answerRoom is the least capacity in bytes of the dst that handlers are
+	// given.
+	answerRoom = 512
+
+	// answerHead is the length in bytes of what precedes an answer: the empty
+	// error frame and the header of the payload. It is kept free in front of
+	// dst, so that a response that was appended there is written in one piece.
+	answerHead = 2 * frame.HeaderSize
+)
 
 // errInternal is what a caller is told when a handler panics.
 var errInternal = errors.New("internal error")
@@ -19,10 +27,10 @@ var errInternal = errors.New("internal error")
 func (w *worker) dispatch(c *conn) {
 	c.deadline = w.now + int64(w.run.limits.callTimeout)
 	c.answer = w.run.answers.Get()
-	c.answer.B = slices.Grow(c.answer.B[:0], answerRoom)
+	c.answer.B = slices.Grow(c.answer.B[:0], answerHead+answerRoom)[:answerHead]
 
 	turn := w.begin(c)
-	answer, err := w.serveCall(c.answer.B[:0])
+	answer, err := w.serveCall(c.answer.B[answerHead:answerHead])
 	if !w.end(turn) {
 		return
 	}

@@ -21,12 +21,17 @@ type loop struct {
 	listener int // descriptor, shared by all loops and owned by serving
 	wakeup   int // eventfd, -1 once it is closed; written with mu held, constant while anybody polls
 
-	leader  atomic.Pointer[worker] // who polls; nil: whoever sets it first
-	waking  atomic.Bool            // a worker was woken to lead and does not run yet
-	retired bool                   // no longer accepts; the leader's, written with mu held
-	early   bool                   // the backlog may hold callers that could pass descriptors; only the leader touches it
+	leader   atomic.Pointer[worker] // who polls; nil: whoever sets it first
+	waking   atomic.Bool            // a worker was woken to lead and does not run yet
+	retired  bool                   // no longer accepts; the leader's, written with mu held
+	unlisted bool                   // the listener is not in the epoll set, for the leader waits for it; only the leader touches it
+	fresh    *conn                  // accepted, nothing received yet, not parked; or nil; only the leader touches it
+	early    bool                   // the backlog may hold callers that could pass descriptors; only the leader touches it
 
 	count counters
+
+	waiting atomic.Int32 // connections that are parked
+	direct  atomic.Bool  // the leader waits for the listener and the wakeup alone, or is about to
 
 	mu        sync.Mutex
 	parked    []*conn   // by descriptor; guarded by mu

@@ -17,6 +17,7 @@ func (l *loop) park(c *conn, s state, want interest) {
 		l.parked = append(l.parked, make([]*conn, max(64, len(l.parked)))...)
 	}
 	l.parked[c.fd] = c
+	l.waiting.Add(1)
 	l.deadlines.add(c)
 	// Registered under the lock: once it is released c may be gone.
 	err := l.register(c, want)
@@ -24,6 +25,9 @@ func (l *loop) park(c *conn, s state, want interest) {
 		l.unparkLocked(c)
 	}
 	l.mu.Unlock()
+	if l.direct.Load() {
+		l.wake()
+	}
 	if err != nil {
 		l.giveUp(c, RefusedOverload) // epoll_ctl(2): ENOMEM or ENOSPC
 	}
@@ -75,6 +79,7 @@ func (l *loop) take(fd int) *conn {
 
 func (l *loop) unparkLocked(c *conn) {
 	l.parked[c.fd] = nil
+	l.waiting.Add(-1)
 	l.deadlines.remove(c)
 }
 

@@ -28,6 +28,10 @@ func (w *worker) receive(c *conn) (whole bool) {
 		n, errno := sys.Receive(c.fd, space, &w.received, c.mode)
 		switch {
 		case errno == unix.EAGAIN:
+			if w.leading && l.fresh == nil && !c.decoder.Started() && c.interest == unregistered {
+				l.fresh = c
+				return false
+			}
 			l.park(c, receiving, readable)
 			return false
 		case errno != 0, n == 0:

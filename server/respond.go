@@ -2,7 +2,6 @@ package server
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"credrpc/frame"
 	"credrpc/internal/sys"
@@ -13,20 +12,25 @@ import (
 // maxErrorText is how many bytes of an error's text a caller is told.
 const maxErrorText = 4096
 
-// respond answers c with a payload, which lies in the buffer of c.answer, in
-// that of c.request, or elsewhere.
+// respond answers c with a payload, which was appended to dst, or lies
+// elsewhere.
 func (w *worker) respond(c *conn, payload []byte) {
-	// The first header says that there is no error (package frame).
-	binary.BigEndian.PutUint32(w.head[:4], 0)
-	binary.BigEndian.PutUint32(w.head[4:], uint32(len(payload)))
 	n := len(payload)
-	if n > cap(c.answer.B) && n <= keptBuffer && !c.owns(payload) {
-		// It did not fit; a buffer that goes back larger fits the next time.
-		c.answer.B = slices.Grow(c.answer.B[:0], n)
+	head := c.answer.B[:answerHead]
+	binary.BigEndian.PutUint32(head, 0) // no error
+	binary.BigEndian.PutUint32(head[frame.HeaderSize:], uint32(n))
+	switch {
+	case n <= cap(head)-answerHead && n > 0 && &payload[0] == &head[:answerHead+1][answerHead]:
+		c.answer.B = head[:answerHead+n]
+	case answerHead+n <= keptBuffer:
+		// Copying is cheaper than writing two pieces, and if the answer has
+		// outgrown dst, the buffer goes back large enough for the next one.
+		c.answer.B = append(head, payload...)
+	default:
+		c.send(head, payload)
+		return
 	}
-	// The length tells the pool what is in use.
-	c.answer.B = c.answer.B[:min(max(n, answerRoom), cap(c.answer.B))]
-	c.send(w.head[:], payload)
+	c.send(c.answer.B, nil)
 }
 
 // respondError answers c with an error.
@@ -37,7 +41,7 @@ func (w *worker) respondError(c *conn, err error) {
 	}
 	c.failed = true
 	c.answer.B = frame.AppendError(c.answer.B[:0], text)
-	c.send(nil, c.answer.B)
+	c.send(c.answer.B, nil)
 }
 
 // send writes a response, head and body, and ends c or parks it with what the
@@ -57,24 +61,18 @@ func (c *conn) send(head, body []byte) {
 }
 
 // keepRest makes c the owner of what follows the first n bytes of head and
-// body.
+// body. It copies nothing if c owns them already.
 func (c *conn) keepRest(head, body []byte, n int) {
-	if n >= len(head) && c.owns(body) {
-		c.rest = body[n-len(head):]
-		return
+	switch {
+	case len(body) == 0:
+		c.rest = head[n:] // in c.answer
+	case n >= len(head) && c.request != nil && len(c.request.B) > 0 && &c.request.B[0] == &body[0]:
+		c.rest = body[n-len(head):] // a handler that returns the request
+	default:
+		rest := make([]byte, 0, len(head)+len(body)-n)
+		rest = append(rest, head[min(n, len(head)):]...)
+		c.rest = append(rest, body[max(0, n-len(head)):]...)
 	}
-	rest := make([]byte, 0, len(head)+len(body)-n)
-	rest = append(rest, head[min(n, len(head)):]...)
-	c.rest = append(rest, body[max(0, n-len(head)):]...)
-}
-
-// owns reports whether body begins where one of c's buffers does. A handler
-// that returns such a slice has appended to dst, or returns the request.
-func (c *conn) owns(body []byte) bool {
-	if cap(c.answer.B) > 0 && &c.answer.B[:1][0] == &body[0] {
-		return true
-	}
-	return c.request != nil && len(c.request.B) > 0 && &c.request.B[0] == &body[0]
 }
 
 // write writes the rest of c's answer as far as the kernel takes it, then ends

@@ -190,6 +190,9 @@ func (s *serving) stopAll() {
 		}
 		go func() {
 			s.goroutines.Wait()
+			for _, l := range s.loops {
+				l.usePoller() // of a leader that was deposed last of all
+			}
 			s.ln.close()
 			s.closePollers()
 			close(s.stopped)

@@ -42,8 +42,7 @@ type worker struct {
 	context *callContext
 	deposed bool // the claimant took the lead away
 
-	seen uint64  // turn at the last look; the overseer's
-	head [8]byte // of the response being written
+	seen uint64 // turn at the last look; the overseer's
 }
 
 // scratches holds the buffers that leaders receive into.
@@ -75,6 +74,7 @@ func (w *worker) lead(l *loop) {
 		scratches.Put(w.scratch)
 		w.scratch = nil
 	}()
+	l.usePoller() // of the leader before
 	if l.anyReady() {
 		w.runReady()
 	}
@@ -95,7 +95,7 @@ func (w *worker) handle(fd int, _ netpoll.IOEvent, _ netpoll.IOFlags) error {
 	switch fd {
 	case l.listener:
 		if !l.retired {
-			w.accept()
+			w.acceptAll()
 		}
 	case l.wakeup:
 		w.obey()
@@ -106,6 +106,9 @@ func (w *worker) handle(fd int, _ netpoll.IOEvent, _ netpoll.IOFlags) error {
 	}
 	if w.readyCount > 0 {
 		w.runReady()
+	}
+	if w.leading {
+		l.usePoller()
 	}
 	if !w.leading || w.run.stopping.Load() {
 		return errLeave
@@ -181,6 +184,7 @@ func (w *worker) enqueue(c *conn) {
 func (w *worker) runReady() {
 	l := w.loop
 	w.readyCount = 0
+	l.usePoller()
 	w.leading = false
 	l.leader.Store(nil)
 	for c := l.popReady(); c != nil; c = l.popReady() {

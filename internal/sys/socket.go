@@ -97,6 +97,24 @@ func Connect(fd int, a *Address) unix.Errno {
 	return errno
 }
 
+// PollThree waits until wakeup, a or b can be read, or for timeout milliseconds,
+// or without limit if timeout is negative. A negative b is ignored. It returns
+// how many are ready, and whether wakeup is one of them. A signal may end it
+// early. See poll(2).
+func PollThree(wakeup, a, b, timeout int) (ready int, woken bool, errno unix.Errno) {
+	p := [3]unix.PollFd{{Fd: int32(wakeup), Events: unix.POLLIN}, {Fd: int32(a), Events: unix.POLLIN}, {Fd: int32(b), Events: unix.POLLIN}}
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		limit := unix.NsecToTimespec(int64(timeout) * 1e6)
+		ts = &limit
+	}
+	n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), uintptr(len(p)), uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	if errno == unix.EINTR {
+		return 0, false, 0
+	}
+	return int(n), p[0].Revents != 0, errno
+}
+
 // Poll waits until one of events holds for fd, or for timeout milliseconds, or
 // without limit if timeout is negative. It returns the events that hold, 0 when
 // the time is over. A signal may end it early with 0. See poll(2).
