@@ -101,7 +101,7 @@ func (l *loop) awaitCallers() bool {
 }
 
 // usePoller makes the poller report everything that the leader has waited for by
-// itself. Only the leader calls it, before it polls or gives up the lead.
+// itself. Only the leader calls it, before it polls.
 func (l *loop) usePoller() {
 	if l.unlisted && !l.retired {
 		if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false); err != nil {

@@ -15,14 +15,17 @@
 //	refuse    refuse.go    or say why not, so that a caller still sending reads it
 //
 // Reading is tried at once after accepting: the request is nearly always there,
-// and a call then costs five system calls: accept4, getsockopt, recvmsg,
-// sendmsg, close. Only a connection that has to wait, for more of a request or
-// for room for an answer, enters epoll (park.go) and gets a deadline.
+// and a call then costs five system calls: accept4, getsockopt, recvmsg, sendto,
+// close. Only a connection that has to wait, for more of a request or for room
+// for an answer, is parked: it enters epoll and gets a deadline (park.go). As
+// long as none is, the leader waits for the listener with poll(2), which costs
+// less; one connection on which nothing has arrived yet may wait with it for a
+// millisecond before it is parked.
 //
 // # Who owns what
 //
-// A [Server] has one or more event loops (loop.go). A loop is an epoll set, the
-// shared listener in it, and the connections that wait. A worker (worker.go) is
+// A [Server] has one or more event loops (loop.go). A loop is an epoll set with
+// the shared listener and the connections that wait in it. A worker (worker.go) is
 // a goroutine that leads a loop or runs handlers. A loop has one leader at a
 // time; only the leader polls.
 //

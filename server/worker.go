@@ -74,11 +74,14 @@ func (w *worker) lead(l *loop) {
 		scratches.Put(w.scratch)
 		w.scratch = nil
 	}()
-	l.usePoller() // of the leader before
 	if l.anyReady() {
 		w.runReady()
 	}
+	if w.leading && !l.retired {
+		w.acceptAll() // the leader before may have left the listener to us
+	}
 	if w.leading {
+		l.usePoller()
 		if err := l.poller.Polling(w.handle); !errors.Is(err, errLeave) {
 			w.run.fail(err)
 		}
@@ -184,7 +187,6 @@ func (w *worker) enqueue(c *conn) {
 func (w *worker) runReady() {
 	l := w.loop
 	w.readyCount = 0
-	l.usePoller()
 	w.leading = false
 	l.leader.Store(nil)
 	for c := l.popReady(); c != nil; c = l.popReady() {
