@@ -34,7 +34,7 @@ func TestFirstRuleInOrderDecides(t *testing.T) {
 		{"self comes before the own uid", []string{"uid/self/allow", selfUID + "/deny"}, uid, 2000, Allow, "uid/self"},
 		{"the own uid comes before the own gid", []string{selfUID + "/deny", "gid/self/allow"}, uid, gid, Deny, selfUID},
 		{"self comes before the own gid", []string{"gid/self/allow", selfGID + "/deny"}, 1000, gid, Allow, "gid/self"},
-		{"self is nobody else", []string{"uid/self/allow", "gid/self/allow"}, 1000, 2000, NotFound, ""},
+		{"self is nobody else", []string{"uid/self/allow", "gid/self/allow"}, uid + 1, gid + 1, NotFound, ""},
 		{"the largest ids", []string{"uid/4294967294/allow"}, 4294967294, 4294967294, Allow, "uid/4294967294"},
 		{"an id beyond 2^31", []string{"gid/2147483648/allow"}, 2147483647, 2147483648, Allow, "gid/2147483648"},
 		{"a number with a leading zero is not that number", []string{"uid/01000/allow"}, 1000, 2000, NotFound, ""},

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -30,7 +31,7 @@ func (x *exchange) connect(ctx context.Context, payload []byte) error {
 	}
 	address, ok := sys.MakeAddress(x.path)
 	if !ok {
-		return x.fail(OpConnect, ErrUnreachable, unix.EINVAL)
+		return x.fail(OpConnect, ErrUnreachable, fmt.Errorf("want 1 to %d bytes without NUL: %w", sys.MaxPath, unix.EINVAL))
 	}
 	fd, errno := sys.Stream()
 	if errno != 0 {

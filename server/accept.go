@@ -27,7 +27,7 @@ const (
 	// freshPatience is for how many milliseconds a connection that nothing has
 	// arrived on stays out of epoll. Callers send microseconds after they have
 	// connected.
-	freshPatience = 1
+	freshPatience = 1 // ms
 
 	// pauseLogInterval is the least time between two log lines about that.
 	// Callers can cause it.
@@ -58,13 +58,14 @@ func (w *worker) acceptAll() {
 		if w.leading && l.fresh != nil {
 			c := l.fresh
 			l.fresh = nil
+			w.tick()
 			w.serve(c)
 		}
 		if w.readyCount > 0 {
 			w.runReady()
 		}
 		switch {
-		case !w.leading || w.run.stopping.Load() || backlog == backlogBlocked:
+		case !w.leading || w.run.closing.Load() || backlog == backlogBlocked:
 			return
 		case backlog == backlogUnknown && l.waiting.Load() > 0:
 			return
@@ -79,8 +80,8 @@ func (w *worker) acceptAll() {
 // because something else is or may become ready.
 func (l *loop) awaitCallers() bool {
 	l.direct.Store(true) // from here on, who parks a connection wakes
-	defer l.direct.Store(false)
-	if l.waiting.Load() > 0 {
+	if l.retired || l.waiting.Load() > 0 {
+		l.direct.Store(false)
 		return false
 	}
 	if !l.unlisted {
@@ -94,6 +95,7 @@ func (l *loop) awaitCallers() bool {
 		fresh, timeout = l.fresh.fd, freshPatience
 	}
 	ready, woken, errno := sys.PollThree(l.wakeup, l.listener, fresh, timeout)
+	l.direct.Store(false)
 	if ready == 0 {
 		l.usePoller()
 	}
@@ -104,10 +106,10 @@ func (l *loop) awaitCallers() bool {
 // itself. Only the leader calls it, before it polls.
 func (l *loop) usePoller() {
 	if l.unlisted && !l.retired {
-		if err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false); err != nil {
-			l.run.fail(err) // better no server than one that is deaf
-		}
 		l.unlisted = false
+		if err := l.list(); err != nil {
+			l.pauseAccepting(err)
+		}
 	}
 	if c := l.fresh; c != nil {
 		l.fresh = nil
@@ -120,7 +122,7 @@ func (l *loop) usePoller() {
 func (w *worker) accept() backlogState {
 	l := w.loop
 	for range acceptBatch {
-		if w.run.stopping.Load() {
+		if l.retired || w.run.stopping.Load() {
 			return backlogEmpty
 		}
 		if w.run.closing.Load() && w.run.ln.inherited {
@@ -128,6 +130,7 @@ func (w *worker) accept() backlogState {
 		}
 		if w.run.ln.mode == sys.Yield && w.run.lingering.Load() > 2*maxLingering {
 			// Each may be a goroutine that waits for a descriptor to close.
+			l.unlisted = false
 			l.pauseAccepting(errLingering)
 			return backlogBlocked
 		}
@@ -138,11 +141,15 @@ func (w *worker) accept() backlogState {
 			l.early = false
 			return backlogEmpty
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			l.unlisted = false // it is for the pause to put it back
 			l.pauseAccepting(errno)
 			return backlogBlocked
 		case unix.ECONNABORTED:
 			continue
 		default:
+			if w.run.stopping.Load() {
+				return backlogEmpty // the listener has ended
+			}
 			w.run.fail(os.NewSyscallError("accept4", errno))
 			return backlogEmpty
 		}
@@ -193,7 +200,7 @@ func (w *worker) serve(c *conn) {
 	if !w.receive(c) {
 		return
 	}
-	if w.wary && w.leading {
+	if w.leading && (w.wary || w.readyCount > 0) {
 		c.ownPayload()
 		w.enqueue(c)
 		return
@@ -201,25 +208,33 @@ func (w *worker) serve(c *conn) {
 	w.dispatch(c)
 }
 
+// list puts the listener into the epoll set. It may be there already.
+func (l *loop) list() error {
+	err := l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false)
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	return err
+}
+
 // pauseAccepting takes the listener out of the epoll set for a while: it would
 // be reported over and over otherwise. What is in the backlog stays there.
 func (l *loop) pauseAccepting(cause error) {
 	l.poller.Delete(l.listener)
-	l.unlisted = false // it is for the timer to put it back
 	l.count.paused.Add(1)
 	if last, now := l.run.pauseLog.Load(), l.run.now(); last == 0 || now-last > int64(pauseLogInterval) {
 		l.run.pauseLog.Store(now)
 		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
 	}
 	time.AfterFunc(acceptPause, func() {
-		var err error
 		l.mu.Lock()
-		if !l.closed && !l.retired {
-			err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.listener}, false)
-		}
+		over := l.closed || l.retired
 		l.mu.Unlock()
-		if err != nil && !errors.Is(err, unix.EEXIST) { // of an earlier pause
-			l.run.fail(err)
+		if over {
+			return
+		}
+		if err := l.list(); err != nil {
+			l.pauseAccepting(err)
 		}
 		if l.run.closing.Load() {
 			l.wake() // the leader was about to empty the backlog

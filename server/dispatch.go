@@ -20,6 +20,11 @@ const (
 	answerHead = 2 * frame.HeaderSize
 )
 
+// An errorText is what is left of a handler's error.
+type errorText string
+
+func (e errorText) Error() string { return string(e) }
+
 // errInternal is what a caller is told when a handler panics.
 var errInternal = errors.New("internal error")
 
@@ -78,10 +83,13 @@ func (w *worker) serveCall(dst []byte) (answer []byte, err error) {
 			w.exit()
 			return
 		}
-		w.run.log.Error("handler panicked", "panic", fmt.Sprint(p), "sender", w.call.Sender.String(), "stack", string(debug.Stack()))
+		w.run.logPanic("handler panicked", "panic", fmt.Sprint(p), "sender", w.call.Sender.String(), "stack", string(debug.Stack()))
 		answer, err = nil, errInternal
 	}()
 	answer, err = w.run.handler.ServeCall(w.context, dst, &w.call)
+	if err != nil {
+		err = errorText(err.Error()) // which may panic too: a nil pointer in err
+	}
 	returned = true
 	return answer, err
 }
@@ -89,7 +97,7 @@ func (w *worker) serveCall(dst []byte) (answer []byte, err error) {
 // exit answers the call of a handler that has called [runtime.Goexit], and
 // finds another worker to lead the loop: this goroutine ends.
 func (w *worker) exit() {
-	w.run.log.Error("handler called runtime.Goexit", "sender", w.call.Sender.String())
+	w.run.logPanic("handler called runtime.Goexit", "sender", w.call.Sender.String())
 	c, l := w.conn, w.loop
 	if w.end(w.turn.Load() | 1) {
 		w.respondError(c, errInternal)
@@ -99,6 +107,9 @@ func (w *worker) exit() {
 		l.leader.Store(nil)
 	}
 	w.run.summon(l)
+	if l.anyReady() {
+		l.wake() // what is left of a batch is for the leader
+	}
 }
 
 // end closes the turn. It returns false if the call was abandoned: then its

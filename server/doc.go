@@ -56,5 +56,6 @@
 // # Failures
 //
 // What [Server.Serve] returns ended the server. Whatever a caller can cause
-// ends that caller's call only; it is counted in [Stats] and never logged.
+// ends that caller's call only; it is counted in [Stats] and not logged,
+// but for handlers that panic and for a lack of descriptors, at bounded rates.
 package server

@@ -26,12 +26,13 @@ type Call struct {
 //
 // It appends the answer to dst, which is empty and has room for short answers,
 // and returns the extended slice. It may return another slice instead, also
-// call.Payload; the server reads that until the answer is written and must be
-// alone with it. A non-nil error is answered instead, by its text.
+// call.Payload, and must not change or reuse it: the server reads it until the
+// answer is written. A non-nil error is answered instead, by its text.
 //
 // The context ends when the call's deadline passes or the caller hangs up, and
 // at the latest when the handler returns. Like the call it must not be used
-// after that, but contexts derived from it may. A caller that hangs up is
+// after that, but contexts with a cancellation of their own that derive from it
+// may ([context.WithCancel] and its like, not [context.WithValue]). A caller that hangs up is
 // noticed from the moment the handler asks for [context.Context.Done] or has run
 // for about two milliseconds; under [Server.HandlerOnLoop], only once it has
 // asked.

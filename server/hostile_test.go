@@ -27,7 +27,7 @@ func settle(t testing.TB, descriptors, goroutines int) {
 	t.Helper()
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		d, g := openDescriptors(t), runtime.NumGoroutine()
-		if d <= descriptors && g <= goroutines {
+		if d <= descriptors && g <= goroutines+restingWorkers {
 			return
 		}
 		if time.Since(begin) > patience {

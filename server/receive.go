@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"time"
 
 	"credrpc/internal/sys"
 
@@ -16,6 +17,10 @@ const (
 	// receiveTurn is how many bytes of one request a leader receives before it
 	// looks at the other connections again.
 	receiveTurn = 1 << 20
+
+	// turnTries is how many system calls a leader spends on one connection
+	// before it looks at the others again.
+	turnTries = 64
 )
 
 // receive reads as much of c's request as has arrived. It returns true when the
@@ -23,12 +28,14 @@ const (
 // false, c is parked or ended.
 func (w *worker) receive(c *conn) (whole bool) {
 	l := w.loop
-	for turn := 0; turn < receiveTurn; {
+	for turn, tries := 0, 0; turn < receiveTurn && tries < turnTries; tries++ {
 		space := w.space(c)
 		n, errno := sys.Receive(c.fd, space, &w.received, c.mode)
 		switch {
 		case errno == unix.EAGAIN:
-			if w.leading && l.fresh == nil && !c.decoder.Started() && c.interest == unregistered {
+			accepted := c.deadline - int64(w.run.limits.requestTimeout)
+			if w.leading && l.fresh == nil && c.interest == unregistered && !c.decoder.Started() &&
+				w.now-accepted < freshPatience*int64(time.Millisecond) {
 				l.fresh = c
 				return false
 			}

@@ -17,22 +17,28 @@ import (
 const (
 	lingerTimeout = time.Second
 	lingerBytes   = 16 << 20 // what the caller may still send, randomly picked
-	lingerTurn    = 1 << 20  // bytes drained before others get their turn
 	maxLingering  = 1024     // connections; the next are closed at once
 )
 
 // refuse tells the caller of c why it is refused and ends its call. The caller
 // of refuse owns c and must not touch it afterwards.
 func (l *loop) refuse(c *conn, r Reason) {
+	linger := l.run.lingering.Add(1) // first, for Shutdown to see the one or the other
 	l.run.leave(c.peer.UID())
-	l.refuseUncounted(c, r)
+	l.linger(c, r, linger)
 }
 
 // refuseUncounted is refuse for a connection that is not in flight.
 func (l *loop) refuseUncounted(c *conn, r Reason) {
+	l.linger(c, r, l.run.lingering.Add(1))
+}
+
+// linger says r, and waits for the caller to stop sending, unless c is one too
+// many: the nth.
+func (l *loop) linger(c *conn, r Reason, n int64) {
 	l.sayWhy(c, r)
 	sys.ShutdownWrite(c.fd)
-	if l.run.lingering.Add(1) > maxLingering {
+	if n > maxLingering {
 		l.endLingering(c)
 		return
 	}
@@ -66,16 +72,19 @@ func (l *loop) sayWhy(c *conn, r Reason) {
 func (l *loop) drain(c *conn) {
 	var forget [4096]byte
 	var received sys.Received
-	for turn := 0; c.drained < lingerBytes; {
+	for tries := 0; c.drained < lingerBytes; tries++ {
+		if tries == turnTries {
+			l.park(c, lingering, readable)
+			return
+		}
 		n, errno := sys.Receive(c.fd, forget[:], &received, c.mode)
-		if errno == unix.EAGAIN || turn >= lingerTurn {
+		if errno == unix.EAGAIN {
 			l.park(c, lingering, readable)
 			return
 		}
 		if errno != 0 || n == 0 {
 			break
 		}
-		turn += n
 		c.drained += n
 	}
 	l.endLingering(c)

@@ -78,7 +78,11 @@ func (c *conn) keepRest(head, body []byte, n int) {
 // write writes the rest of c's answer as far as the kernel takes it, then ends
 // c or parks it.
 func (c *conn) write() {
-	for len(c.rest) > 0 {
+	for tries := 0; len(c.rest) > 0; tries++ {
+		if tries == turnTries {
+			c.loop.park(c, responding, writable)
+			return
+		}
 		n, errno := sys.Send(c.fd, c.rest, nil)
 		c.loop.count.bytesOut.Add(uint64(n))
 		switch {

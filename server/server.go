@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,11 +19,14 @@ import (
 const (
 	DefaultMaxRequest     = 1 << 20          // bytes
 	DefaultMaxResponse    = 1 << 20          // bytes
-	DefaultMaxCalls       = 4096             // with MaxLingering below the usual 8192 and more descriptors
+	DefaultMaxCalls       = 4096             // and up to 1024 refused connections besides: below 8192 descriptors
 	DefaultMaxCallsPerUID = 1024             // a quarter of the calls
-	DefaultRequestTimeout = 5 * time.Second  // randomly picked: local callers need microseconds
-	DefaultCallTimeout    = 30 * time.Second // randomly picked: for handlers that start programs
+	DefaultRequestTimeout = 5 * time.Second  // generous: local callers need microseconds
+	DefaultCallTimeout    = 30 * time.Second // generous: enough to start a program
 )
+
+// maxLoops is far more than any machine needs; each is two descriptors.
+const maxLoops = 1024
 
 // A Server serves calls from one listener. Its exported fields are set before
 // Serve and not changed after; the zero value of each but Handler is safe for a
@@ -134,6 +138,9 @@ func (s *Server) ListenAndServe(path string) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(path, "@") && (s.Mode != 0 || s.Owner != nil || s.Group != nil) {
+		return &ConfigError{"Mode, Owner, Group", fmt.Sprintf("%q is abstract, no permissions protect it", path)}
+	}
 	mode := s.Mode
 	if mode == 0 {
 		mode = 0o600
@@ -203,7 +210,8 @@ func (s *Server) start(ln *listener, lim limits) (*serving, error) {
 // when all are done. Connections whose request is not whole have until their
 // deadline. The backlog of an inherited listener is left to whoever holds the
 // listener next. When ctx ends first Shutdown does what Close does and returns
-// the context's error. Serve returns as soon as Shutdown has begun.
+// the context's error. Serve returns as soon as Shutdown has begun: a program must
+// wait for Shutdown before it exits.
 func (s *Server) Shutdown(ctx context.Context) error {
 	run := s.close()
 	if run == nil {
@@ -291,9 +299,9 @@ func (s *Server) limits() (limits, error) {
 	l.maxCallsPerUID = orDefault(s.MaxCallsPerUID, min(DefaultMaxCallsPerUID, l.maxCalls))
 	switch {
 	case s.Mode&^fs.ModePerm != 0:
-		return l, &ConfigError{"Mode", fmt.Sprintf("%v has more than permission bits", s.Mode)}
-	case l.loops < 0:
-		return l, &ConfigError{"Loops", "is negative"}
+		return l, &ConfigError{"Mode", fmt.Sprintf("%#o has more than permission bits", uint32(s.Mode))}
+	case l.loops < 0 || l.loops > maxLoops:
+		return l, &ConfigError{"Loops", fmt.Sprintf("%d is not between 0 and %d", l.loops, maxLoops)}
 	case l.maxRequest > frame.MaxPayload:
 		return l, &ConfigError{"MaxRequest", fmt.Sprintf("%d is over frame.MaxPayload, %d", l.maxRequest, frame.MaxPayload)}
 	case l.maxResponse > frame.MaxPayload:
@@ -302,6 +310,8 @@ func (s *Server) limits() (limits, error) {
 		return l, &ConfigError{"MaxCalls", "is negative"}
 	case l.maxCallsPerUID < 0:
 		return l, &ConfigError{"MaxCallsPerUID", "is negative"}
+	case l.maxCallsPerUID > l.maxCalls:
+		return l, &ConfigError{"MaxCallsPerUID", fmt.Sprintf("%d is over MaxCalls, %d", l.maxCallsPerUID, l.maxCalls)}
 	case l.requestTimeout < 0:
 		return l, &ConfigError{"RequestTimeout", "is negative"}
 	case l.callTimeout < 0:

@@ -33,6 +33,7 @@ type serving struct {
 	waryUntil atomic.Int64 // on the server's clock
 	inFlight  atomic.Int64
 	lingering atomic.Int64
+	panicLog  atomic.Int64 // likewise for handlers that panicked
 	pauseLog  atomic.Int64 // when a pause of accepting was last logged, on the server's clock
 	uids      callsByUID
 
@@ -96,6 +97,15 @@ func (s *serving) checkDescriptors() {
 	need := uint64(s.limits.maxCalls + maxLingering + others)
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < need {
 		s.log.Warn("RLIMIT_NOFILE is below what MaxCalls may need", "limit", limit.Cur, "need", need)
+	}
+}
+
+// logPanic logs what a handler did, at most once a second: callers may be able to
+// cause it. Stats counts all.
+func (s *serving) logPanic(text string, args ...any) {
+	last, now := s.panicLog.Load(), s.now()
+	if (last == 0 || now-last > int64(time.Second)) && s.panicLog.CompareAndSwap(last, now) {
+		s.log.Error(text, args...)
 	}
 }
 
@@ -167,8 +177,8 @@ func (s *serving) stopAll() {
 		s.closing.Store(true)
 		s.stopping.Store(true)
 		close(s.stop)
-		s.ln.end(s.loops[0].wakeup)
 		s.end(ErrServerClosed)
+		s.ln.end(s.loops[0].wakeup)
 
 		s.mu.Lock()
 		s.noMore = true
@@ -191,7 +201,11 @@ func (s *serving) stopAll() {
 		go func() {
 			s.goroutines.Wait()
 			for _, l := range s.loops {
-				l.usePoller() // of a leader that was deposed last of all
+				// What leaders left that were deposed last of all.
+				l.usePoller()
+				for c := l.popReady(); c != nil; c = l.popReady() {
+					l.giveUp(c, RefusedClosing)
+				}
 			}
 			s.ln.close()
 			s.closePollers()

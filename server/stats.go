@@ -8,15 +8,15 @@ import (
 // A Reason says why a caller was refused.
 type Reason uint8
 
-// The reasons, in the order in which a call meets them.
+// The reasons, roughly in the order in which a call meets them.
 const (
 	// RefusedOverload: as many calls in flight as [Server.MaxCalls] allows.
 	RefusedOverload Reason = iota
 	// RefusedOverloadUID: as many calls in flight for one user as
 	// [Server.MaxCallsPerUID] allows.
 	RefusedOverloadUID
-	// RefusedNoCredentials: the kernel gave no credentials, or such that name
-	// no process, or an id that this user namespace does not know.
+	// RefusedNoCredentials: the kernel gave no credentials, or credentials that
+	// name no process, or an id that this user namespace does not know.
 	RefusedNoCredentials
 	// RefusedDescriptors: the caller passed descriptors.
 	RefusedDescriptors
@@ -44,7 +44,7 @@ var reasonTexts = [reasons]struct{ name, text string }{
 	RefusedNoCredentials:  {"no_credentials", "no valid credentials came with the request"},
 	RefusedDescriptors:    {"descriptors", "descriptors are not accepted"},
 	RefusedSenderChanged:  {"sender_changed", "the request came from more than one sender"},
-	RefusedSenderMismatch: {"sender_mismatch", "sender and connector are different users or groups"},
+	RefusedSenderMismatch: {"sender_mismatch", "the request was sent by another user or group than connected"},
 	RefusedTooLarge:       {"too_large", "request too large"},
 	RefusedTruncated:      {"truncated", "the request is cut short"},
 	RefusedTimeout:        {"timeout", "the request did not arrive in time"},

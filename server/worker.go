@@ -154,9 +154,13 @@ func (w *worker) obey() {
 	if w.run.stopping.Load() {
 		return // handle makes w leave
 	}
-	if w.run.closing.Load() && !l.retired {
-		for backlog := backlogUnknown; backlog != backlogEmpty; {
-			backlog = w.accept()
+	if l.anyReady() { // left by a handler that has called runtime.Goexit
+		w.runReady()
+	}
+	if w.leading && w.run.closing.Load() && !l.retired {
+		// Whoever connects after this many belongs to no backlog of ours.
+		for range backlog/acceptBatch + 1 {
+			backlog := w.accept()
 			if w.readyCount > 0 {
 				w.runReady()
 			}
@@ -167,10 +171,21 @@ func (w *worker) obey() {
 				l.awake() // the end of the pause wakes again
 				return
 			}
+			if backlog == backlogEmpty {
+				break
+			}
 		}
-		l.retire()
+		if !l.retired { // by somebody who led meanwhile
+			l.retire()
+		}
+	}
+	if !w.leading {
+		return
 	}
 	l.awake()
+	if w.run.closing.Load() && !l.retired {
+		l.wake() // this one came between the look and awake
+	}
 }
 
 // enqueue puts c into the batch that w runs next.
@@ -187,8 +202,10 @@ func (w *worker) enqueue(c *conn) {
 func (w *worker) runReady() {
 	l := w.loop
 	w.readyCount = 0
-	w.leading = false
-	l.leader.Store(nil)
+	if w.leading { // else w was deposed with a batch in hand
+		w.leading = false
+		l.leader.Store(nil)
+	}
 	for c := l.popReady(); c != nil; c = l.popReady() {
 		w.run.summon(l)
 		w.tick() // the one before may have taken long

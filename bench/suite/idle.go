@@ -156,7 +156,7 @@ func (b *Bench) holding(ctx context.Context, server *child, c IdleConfig, f func
 	}()
 	lines := bufio.NewScanner(stdout)
 	if !lines.Scan() { // all are open
-		return held, fmt.Errorf("suite: connections could not be opened: %s", stderr.String())
+		return held, fmt.Errorf("suite: connections could not be opened (%v; needs as many descriptors): %s", cmd.Wait(), stderr.String())
 	}
 	if err := f(); err != nil {
 		return held, err

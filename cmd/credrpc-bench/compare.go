@@ -48,7 +48,7 @@ func (c *compareCommand) Run() error {
 		c.Loads = []load.Load{{Batch: 32, Callers: 1}, {Batch: 1, Callers: 1}, {Batch: 1, Callers: 16}}
 		c.Rounds, c.Seconds = 2, 0.2
 	}
-	return withBench(func(b *bench) error {
+	return withBench(c.JSON, func(b *bench) error {
 		r, failed := b.Compare(b.ctx, suite.Comparison{
 			Servers:  c.Servers,
 			Loads:    c.Loads,

@@ -39,7 +39,7 @@ func (c *idleCommand) Validate() error {
 // Run measures and prints. It fails if a call was not answered right or a
 // connection missed its deadline.
 func (c *idleCommand) Run() error {
-	return withBench(func(b *bench) error {
+	return withBench(c.JSON, func(b *bench) error {
 		r, failed := b.Idle(b.ctx, suite.IdleConfig{
 			Connections:    c.Connections,
 			Load:           c.Load,

@@ -49,8 +49,16 @@ type bench struct {
 	progress *progress
 }
 
-// withBench calls f with a benchmark whose children run this program.
-func withBench(f func(b *bench) error) error {
+// withBench calls f with a benchmark whose children run this program. If json is
+// not empty it checks before that a result can be written there.
+func withBench(json string, f func(b *bench) error) error {
+	if json != "" {
+		file, err := os.OpenFile(json, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return err
+		}
+		file.Close()
+	}
 	ctx, stop := untilSignal()
 	defer stop()
 	p := newProgress()

@@ -34,7 +34,7 @@ func (c *sleepersCommand) Validate() error {
 
 // Run measures and prints, and fails if a call was not answered right.
 func (c *sleepersCommand) Run() error {
-	return withBench(func(b *bench) error {
+	return withBench(c.JSON, func(b *bench) error {
 		r, failed := b.Sleepers(b.ctx, suite.SleepersConfig{
 			Server:   c.Server,
 			Load:     c.Load,

@@ -21,7 +21,7 @@ type straceCommand struct {
 
 // Run counts and prints, and fails if a call was not answered right.
 func (c *straceCommand) Run() error {
-	return withBench(func(b *bench) error {
+	return withBench(c.JSON, func(b *bench) error {
 		config := load.Config{Load: c.Load, Payload: c.Payload, Duration: time.Duration(c.Seconds * float64(time.Second))}
 		all, failed := b.Strace(b.ctx, c.Servers, config, c.Loops)
 		b.progress.clear()

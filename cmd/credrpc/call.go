@@ -32,6 +32,9 @@ func (c *callCommand) Run(s streams) error {
 	if c.MaxAnswer < 1 || c.MaxAnswer > frame.MaxPayload {
 		return usageError("--max-answer: want 1 to %d", frame.MaxPayload)
 	}
+	if c.Path == "" {
+		return usageError("<path>: is empty")
+	}
 	payload, err := c.payload(s.in)
 	if err != nil {
 		return err

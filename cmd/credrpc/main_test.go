@@ -197,6 +197,7 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --max-payload 200000000", "--max-payload"},
 		{"serve --listen P --timeout 0s", "--timeout"},
 		{"serve --listen P --max-calls 0", "--max-calls"},
+		{"serve --listen @abstract --mode 0660", "abstract"},
 		{"serve --listen P --loops=-1", "--loops"},
 	} {
 		args := strings.Fields(strings.ReplaceAll(tt.args, " P ", " "+path+" "))

@@ -10,12 +10,16 @@ import (
 	"os/signal"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"credrpc/frame"
 	"credrpc/server"
 )
+
+// defaultMode is the permissions of a socket unless others are asked for.
+const defaultMode = "0600"
 
 type serveCommand struct {
 	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it."`
@@ -24,7 +28,7 @@ type serveCommand struct {
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
 	Handler        string        `enum:"echo,whoami" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON."`
 	MaxPayload     uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of a request, and of an answer (${default})."`
-	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time for a call once its request has arrived, which takes 5s at most, or this time if it is less (${default})."`
+	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time from the whole request until its answer is taken (${default}). A request must arrive within the same time, at most 5s."`
 	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default})."`
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors)."`
@@ -63,6 +67,9 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 	mode, err := strconv.ParseUint(c.Mode, 8, 32)
 	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
 		return nil, usageError("--mode %q: want an octal number from 0001 to 0777, such as 0660", c.Mode)
+	}
+	if strings.HasPrefix(c.Listen, "@") && (c.Mode != defaultMode || c.Owner != "" || c.Group != "") {
+		return nil, usageError("--mode, --owner, --group: %q is abstract, no permissions protect it", c.Listen)
 	}
 	owner, err := lookUp("--owner", c.Owner, func(name string) (string, error) {
 		u, err := user.Lookup(name)
