@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"strings"
@@ -31,13 +32,13 @@ func TestWarinessEndsWithinABatch(t *testing.T) {
 	srv.mu.Lock()
 	run := srv.serving
 	srv.mu.Unlock()
-	const rounds, callers = 300, 12
+	const rounds, callers = 1000, 12
 	for round := range rounds {
-		run.waryUntil.Store(run.now() + int64(round%7)*int64(100*time.Microsecond))
+		run.waryUntil.Store(run.now() + int64(rand.N(600*time.Microsecond)))
 		var wg sync.WaitGroup
 		for i := range callers {
 			wg.Go(func() {
-				ask := fmt.Sprintf("%c%d/%d", "sqq"[i%3], round, i)
+				ask := fmt.Sprintf("%c%d/%d", "qqqqqqqqssss"[i], round, i)
 				if got, err := call(t, path, []byte(ask)); err != nil || string(got) != ask {
 					t.Errorf("%q: %q, %v", ask, got, err)
 				}
