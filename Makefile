@@ -9,7 +9,7 @@ build: # static binaries in bin/
 test: # what the README says
 	go test ./...
 
-check: # all that must hold before a change lands; needs root
+check: # all that must hold before a change lands; as root, and installs Debian packages
 	.ci/run
 
 bench: # the quick comparison, and its result for docs/
