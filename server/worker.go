@@ -160,18 +160,18 @@ func (w *worker) obey() {
 	if w.leading && w.run.closing.Load() && !l.retired {
 		// Whoever connects after this many belongs to no backlog of ours.
 		for range backlog/acceptBatch + 1 {
-			backlog := w.accept()
+			left := w.accept()
 			if w.readyCount > 0 {
 				w.runReady()
 			}
 			if !w.leading || w.run.stopping.Load() {
 				return
 			}
-			if backlog == backlogBlocked {
+			if left == backlogBlocked {
 				l.awake() // the end of the pause wakes again
 				return
 			}
-			if backlog == backlogEmpty {
+			if left == backlogEmpty {
 				break
 			}
 		}
