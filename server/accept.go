@@ -227,13 +227,13 @@ func (l *loop) pauseAccepting(cause error) {
 		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
 	}
 	time.AfterFunc(acceptPause, func() {
-		l.mu.Lock()
-		over := l.closed || l.retired
-		l.mu.Unlock()
-		if over {
-			return
+		var err error
+		l.mu.Lock() // so that the poller is not closed meanwhile
+		if !l.closed && !l.retired {
+			err = l.list()
 		}
-		if err := l.list(); err != nil {
+		l.mu.Unlock()
+		if err != nil {
 			l.pauseAccepting(err)
 		}
 		if l.run.closing.Load() {

@@ -45,8 +45,8 @@
 // call under watch and lets another worker take the lead, and for the next
 // second the server is wary: leaders first collect a batch of calls, give up the
 // lead to a worker that is woken for it, and then run the batch, so that a
-// handler that blocks holds up nobody. There are never more workers than calls
-// in flight and loops together. With [Server.HandlerOnLoop] there is no
+// handler that blocks holds up nobody. There are never more busy workers
+// than calls in flight and loops together, and at most 64 rest for reuse. With [Server.HandlerOnLoop] there is no
 // overseer: the handler promises not to block.
 //
 // A call under watch (watch.go) has a deadline and is cancelled when its caller

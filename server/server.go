@@ -127,7 +127,8 @@ func (s *Server) Serve(l net.Listener) error {
 // ListenAndServe makes a socket at path and serves it as Serve does.
 //
 // A path that begins with "@" is an abstract name, which no permissions
-// protect: any local user can connect. Otherwise the directory must exist and
+// protect: any local user can connect, and Mode, Owner and Group must not be set
+// ([*ConfigError]). Otherwise the directory must exist and
 // be writable for trusted users only. Beside the socket stands path + ".lock",
 // which is locked as long as the server lives and never removed. A socket file
 // that nobody listens on is replaced; [ErrAddressInUse] reports a live server,

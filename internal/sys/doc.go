@@ -6,7 +6,10 @@
 //
 // A raw call does not tell the Go scheduler that the thread is in the kernel.
 // That saves its bookkeeping and is right for calls on non-blocking descriptors,
-// which return at once. A yielding call ([Poll]) tells it, because it waits.
+// which return at once. A yielding call ([Poll], [PollThree]) tells
+// it, because it waits. [WaitingSend] and [WaitingReceive] wait without telling it;
+// they are for the load generator, which has a processor of the scheduler for each
+// of its threads.
 //
 // A call that returns at once can still take long where the kernel frees
 // something on the way: the last reference to a passed descriptor, say. The
