@@ -186,6 +186,9 @@ func (w *worker) admit(fd int) *conn {
 		l.refuse(c, RefusedNoCredentials)
 		return nil
 	}
+	if !w.authorize(c) {
+		return nil
+	}
 	c.deadline = w.now + int64(w.run.limits.requestTimeout)
 	return c
 }

@@ -4,8 +4,11 @@ package server
 
 import (
 	"fmt"
+	"path/filepath"
+	"sync/atomic"
 	"testing"
 
+	"credrpc/accessdb"
 	"credrpc/internal/sys"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +18,7 @@ import (
 const warmUp = 45_000
 
 // TestAllocations checks that a call allocates nothing in the server once it is
-// warm. The caller in this test allocates nothing either, so that what is
+// warm, also when rules with an environment decide and somebody audits them. The caller in this test allocates nothing either, so that what is
 // counted for the whole process is the server's.
 func TestAllocations(t *testing.T) {
 	for _, kind := range kinds {
@@ -27,7 +30,14 @@ func TestAllocations(t *testing.T) {
 
 func testAllocations(t *testing.T, name string, onLoop bool, size int) {
 	t.Run(fmt.Sprintf("%s, %d bytes", name, size), func(t *testing.T) {
-		srv := &Server{Handler: echo, HandlerOnLoop: onLoop}
+		rules := filepath.Join(t.TempDir(), "rules.cdb")
+		rulesFile(t, rules, accessdb.Rule{Key: "uid/default", Decision: accessdb.Allow, Env: accessEnv(t, "A", "1"), Exec: "true"})
+		var audited atomic.Int64
+		srv := &Server{
+			Handler: echo, HandlerOnLoop: onLoop,
+			Access: openRules(t, rules, accessdb.Options{}),
+			Audit:  func(d AccessDecision) { audited.Add(int64(len(d.Result.Exec))) },
+		}
 		path := start(t, srv)
 		address, _ := sys.MakeAddress(path)
 		ask := request(make([]byte, size))

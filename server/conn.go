@@ -1,6 +1,7 @@
 package server
 
 import (
+	"credrpc/accessdb"
 	"credrpc/frame"
 	"credrpc/internal/sys"
 
@@ -48,6 +49,8 @@ type conn struct {
 
 	peer   Credentials // who connected
 	sender Credentials // who sent; invalid until the first piece
+
+	access accessdb.Result // why the caller may call; zero without [Server.Access]
 
 	decoder frame.Decoder
 	request *bytebufferpool.ByteBuffer // payload so far, nil while none has to be kept

@@ -53,7 +53,7 @@ func (w *worker) dispatch(c *conn) {
 // begin opens a turn: from here on the call can be put under watch.
 func (w *worker) begin(c *conn) (turn uint64) {
 	w.conn = c
-	w.call = Call{Payload: c.payload, Sender: c.sender, Peer: c.peer}
+	w.call = Call{Payload: c.payload, Sender: c.sender, Peer: c.peer, Access: c.access}
 	if w.context == nil {
 		w.context = new(callContext)
 	}

@@ -9,10 +9,15 @@
 // One connection is one call. It reads top to bottom in these files:
 //
 //	accept    accept.go    take the connection, ask who connected, admit or refuse
+//	authorize authorize.go ask the access rules about who connected
 //	receive   receive.go   read the request; every piece must be of one sender
 //	dispatch  dispatch.go  run the handler
 //	respond   respond.go   write the answer, close
 //	refuse    refuse.go    or say why not, so that a caller still sending reads it
+//
+// The rules ([Server.Access]) are asked before anything of the request is read, so
+// that whoever may not call costs no buffer. They look up who connected; that the
+// sender is the same user and group is checked with each piece that is received.
 //
 // Reading is tried at once after accepting: the request is nearly always there,
 // and a call then costs five system calls: accept4, getsockopt, recvmsg, sendto,

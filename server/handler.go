@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"encoding"
+
+	"credrpc/accessdb"
 )
 
 // A Call is what a handler is told. It and what it points to are valid until
@@ -20,6 +22,11 @@ type Call struct {
 	// effective group then (unix(7), SO_PEERCRED). Unless
 	// [Server.AllowOtherSender] is set, user and group equal the sender's.
 	Peer Credentials
+
+	// Access is what [Server.Access] decided about Peer: the rule that allowed
+	// the call, and what that rule says about the environment and the command
+	// line of a program. It may be kept. Without [Server.Access] it is zero.
+	Access accessdb.Result
 }
 
 // A Handler answers calls. ServeCall may be called by many goroutines at once.

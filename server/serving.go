@@ -18,6 +18,8 @@ const restingWorkers = 64
 // A serving is what a [Server] runs: the loops, the workers and what they share.
 type serving struct {
 	handler  Handler
+	access   AccessChecker        // nil: whoever can connect may call
+	audit    func(AccessDecision) // nil: nobody is told
 	limits   limits
 	log      *slog.Logger
 	ln       *listener
@@ -34,6 +36,7 @@ type serving struct {
 	inFlight  atomic.Int64
 	lingering atomic.Int64
 	panicLog  atomic.Int64 // likewise for handlers that panicked
+	accessLog atomic.Int64 // likewise for decisions that failed
 	pauseLog  atomic.Int64 // when a pause of accepting was last logged, on the server's clock
 	uids      callsByUID
 
@@ -58,9 +61,10 @@ type serving struct {
 	noMore  bool      // no worker may be started; guarded by mu
 }
 
-func newServing(h Handler, lim limits, ln *listener, log *slog.Logger) (*serving, error) {
+func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 	s := &serving{
-		handler: h, limits: lim, log: log, ln: ln,
+		handler: srv.Handler, access: srv.Access, audit: srv.Audit,
+		limits: lim, log: srv.logger(), ln: ln,
 		ids:     readIDSpace(),
 		epoch:   time.Now(),
 		conns:   sync.Pool{New: func() any { return new(conn) }},

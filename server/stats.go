@@ -18,6 +18,11 @@ const (
 	// RefusedNoCredentials: the kernel gave no credentials, or credentials that
 	// name no process, or an id that this user namespace does not know.
 	RefusedNoCredentials
+	// RefusedAccess: [Server.Access] did not allow the user and group that
+	// connected.
+	RefusedAccess
+	// RefusedAccessError: [Server.Access] failed to decide.
+	RefusedAccessError
 	// RefusedDescriptors: the caller passed descriptors.
 	RefusedDescriptors
 	// RefusedSenderChanged: pieces of the request came from different senders.
@@ -42,6 +47,8 @@ var reasonTexts = [reasons]struct{ name, text string }{
 	RefusedOverload:       {"overload", "server overloaded, try again later"},
 	RefusedOverloadUID:    {"overload_uid", "too many calls in flight for this user, try again later"},
 	RefusedNoCredentials:  {"no_credentials", "no valid credentials came with the request"},
+	RefusedAccess:         {"access", accessText},
+	RefusedAccessError:    {"access_error", accessText},
 	RefusedDescriptors:    {"descriptors", "descriptors are not accepted"},
 	RefusedSenderChanged:  {"sender_changed", "the request came from more than one sender"},
 	RefusedSenderMismatch: {"sender_mismatch", "the request was sent by another user or group than connected"},
@@ -50,6 +57,9 @@ var reasonTexts = [reasons]struct{ name, text string }{
 	RefusedTimeout:        {"timeout", "the request did not arrive in time"},
 	RefusedClosing:        {"closing", "server is closing"},
 }
+
+// accessText tells nothing about the rules.
+const accessText = "access denied"
 
 // String returns the reason's name in statistics, such as "too_large".
 func (r Reason) String() string {
