@@ -1,7 +1,7 @@
 // Command credrpc serves and calls handlers behind UNIX sockets, with the
 // kernel saying who is calling.
 //
-//	credrpc serve --listen /run/whoami.sock --mode 0666 --handler whoami
+//	credrpc serve --listen /run/whoami.sock --mode 0666 --handler whoami --rules /etc/whoami/rules
 //	credrpc call /run/whoami.sock
 //
 // Exit status of call: 0 answered, 1 the server answered an error, 2 wrong

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"os/signal"
 	"os/user"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"credrpc/accessdb"
 	"credrpc/frame"
 	"credrpc/server"
 )
@@ -27,6 +29,9 @@ type serveCommand struct {
 	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
 	Handler        string        `enum:"echo,whoami" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON."`
+	Rules          *string       `placeholder:"PATH" help:"Who may call: a rules directory of s6, read at every call, or a file compiled from one, loaded when it is replaced and at SIGHUP. Without it whoever can connect may call."`
+	Identity       bool          `help:"Allow callers with the server's own user and group without asking the rules."`
+	Compatible     bool          `help:"Take damaged rules as s6 does: a rule that says neither allow nor deny is no match, instead of refusing its callers."`
 	MaxPayload     uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of a request, and of an answer (${default})."`
 	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time from the whole request until its answer is taken (${default}). A request must arrive within the same time, at most 5s."`
 	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default})."`
@@ -41,14 +46,30 @@ func (c *serveCommand) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	rules, err := c.openRules(srv.Logger)
+	if err != nil {
+		return err
+	}
+	if rules != nil {
+		defer rules.Close()
+		srv.Access = rules
+	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
 	served := make(chan error, 1)
 	go func() { served <- srv.ListenAndServe(c.Listen) }()
-	select {
-	case err = <-served:
-		return err
-	case <-signals.Done():
+	for stopping := false; !stopping; {
+		select {
+		case err = <-served:
+			return err
+		case <-hangUp:
+			reload(rules, srv.Logger)
+		case <-signals.Done():
+			stopping = true
+		}
 	}
 	stop() // a second signal ends the program at once
 	fmt.Fprintln(s.err, "credrpc: stopping")
@@ -60,6 +81,33 @@ func (c *serveCommand) Run(s streams) error {
 		return err
 	}
 	return err
+}
+
+// openRules opens the access rules, or returns nil if there are to be none.
+func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
+	if c.Rules == nil {
+		if c.Identity || c.Compatible {
+			return nil, usageError("--identity, --compatible: say something about rules; name them with --rules")
+		}
+		return nil, nil
+	}
+	if *c.Rules == "" {
+		return nil, usageError("--rules: is empty; leave it out to let everybody call who can connect")
+	}
+	return accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
+}
+
+// reload does what SIGHUP asks for.
+func reload(rules *accessdb.DB, log *slog.Logger) {
+	if rules == nil {
+		log.Info("SIGHUP: there are no rules to load")
+		return
+	}
+	if err := rules.Reload(); err != nil {
+		log.Error("SIGHUP: the rules in force stay", "error", err)
+		return
+	}
+	log.Info("SIGHUP: rules loaded")
 }
 
 // server makes the server that the flags describe.
@@ -148,12 +196,14 @@ func echo(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	return append(dst, call.Payload...), nil
 }
 
-// whoami answers the caller's credentials.
+// whoami answers the caller's credentials, and which rule let it call.
 func whoami(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	text, err := json.Marshal(struct {
 		Sender server.Credentials `json:"sender"`
 		Peer   server.Credentials `json:"peer"`
-	}{call.Sender, call.Peer})
+		Rule   string             `json:"rule,omitempty"`
+		Env    []string           `json:"env,omitempty"`
+	}{call.Sender, call.Peer, call.Access.Key.String(), call.Access.Env.Apply(nil)})
 	if err != nil {
 		return nil, err
 	}
