@@ -107,6 +107,9 @@ func (r *Run) microsecondsPerCall(seconds float64) float64 {
 	return seconds / float64(calls) * float64(time.Second/time.Microsecond)
 }
 
+// ServerPerCall is the server's processor time a call, in microseconds.
+func (r *Run) ServerPerCall() float64 { return r.microsecondsPerCall(r.serverSeconds()) }
+
 // Errors returns how many calls of all runs were not answered right.
 func (r *Report) Errors() (n uint64) {
 	for i := range r.Runs {

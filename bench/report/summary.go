@@ -85,7 +85,7 @@ func (r *Report) Summarise() error {
 			summary.TimesFloor = ratio(runs, floor, throughput)
 			summary.TimesReference = ratio(runs, reference, throughput)
 			summary.P50TimesFloor = ratio(runs, floor, p50)
-			summary.CPUTimesReference = ratio(runs, reference, cpuPerCall)
+			summary.CPUTimesReference = ratio(runs, reference, (*Run).ServerPerCall)
 			r.Summaries = append(r.Summaries, summary)
 		}
 	}
@@ -141,7 +141,6 @@ func summarise(runs []Run) (Summary, error) {
 // The figures of a run that are compared.
 func throughput(r *Run) float64 { return r.CallsPerSecond }
 func p50(r *Run) float64        { return r.Latency.P50 }
-func cpuPerCall(r *Run) float64 { return r.microsecondsPerCall(r.serverSeconds()) }
 
 // figures returns one figure of each run.
 func figures(runs []Run, figure func(*Run) float64) []float64 {

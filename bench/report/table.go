@@ -28,7 +28,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(&b, "\n%s: %s\n", l, explain(l))
-		writeRows(&b, rows)
+		WriteRows(&b, rows)
 	}
 	b.WriteString("\n")
 	for _, line := range r.remarks() {
@@ -69,8 +69,8 @@ func explain(l load.Load) string {
 	return fmt.Sprintf("%s with %d calls in flight each (latency includes the batching)", callers, l.Batch)
 }
 
-// writeRows aligns the columns: the first to the left, the others to the right.
-func writeRows(b *strings.Builder, rows [][]string) {
+// WriteRows writes a table and aligns the columns: the first to the left, the others to the right.
+func WriteRows(b *strings.Builder, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, c := range row {

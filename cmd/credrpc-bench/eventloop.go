@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"credrpc/accessdb"
 	"credrpc/server"
 )
 
@@ -21,6 +22,8 @@ type eventloopServer struct {
 	MaxPayload     uint32        `default:"0" help:"Most bytes of a payload; 0 is the server's default."`
 	MaxCalls       int           `default:"0" help:"Most calls in flight; 0 is the server's default."`
 	MaxCallsPerUID int           `default:"0" help:"Most calls in flight of a user; 0 is the server's default."`
+	Rules          string        `help:"Access rules, a file or a directory; without it everybody may call."`
+	RulesCache     int           `default:"0" help:"Callers whose decisions are remembered; 0 is accessdb's default, -1 is none."`
 	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
 }
 
@@ -37,6 +40,14 @@ func (c *eventloopServer) Run() error {
 		MaxCalls:       c.MaxCalls,
 		MaxCallsPerUID: c.MaxCallsPerUID,
 		RequestTimeout: c.RequestTimeout,
+	}
+	if c.Rules != "" {
+		rules, err := accessdb.Open(c.Rules, accessdb.Options{CacheSize: c.RulesCache})
+		if err != nil {
+			return err
+		}
+		defer rules.Close()
+		srv.Access = rules
 	}
 	drained := make(chan error, 1)
 	defer context.AfterFunc(ctx, func() {
