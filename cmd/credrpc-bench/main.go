@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"credrpc/bench/suite"
+	"credrpc/internal/manpage"
 
 	"github.com/alecthomas/kong"
 )
@@ -17,6 +18,8 @@ const exitUsage = 2
 
 // commands is the command line. Each command has a Run method.
 type commands struct {
+	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
+
 	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	Access   accessCommand   `cmd:"" help:"Measure what access rules cost: none, from the cache, past it, from a directory."`
@@ -31,7 +34,8 @@ func main() {
 	var c commands
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
-		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."))
+		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
+		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "credrpc-bench: %v\nRun \"credrpc-bench --help\" for usage.\n", err)

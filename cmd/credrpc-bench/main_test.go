@@ -296,3 +296,15 @@ func TestAccess(t *testing.T) {
 		}
 	}
 }
+
+// TestManual checks that the manual page is that of this program. "go generate
+// ./cmd/..." makes it anew.
+func TestManual(t *testing.T) {
+	want, err := os.ReadFile("../../docs/man/credrpc-bench.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, "--man"); err != nil || out != string(want) {
+		t.Errorf("%v: docs/man/credrpc-bench.1 is out of date; run \"go generate ./cmd/...\"", err)
+	}
+}

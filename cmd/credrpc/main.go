@@ -15,6 +15,8 @@ import (
 	"io"
 	"os"
 
+	"credrpc/internal/manpage"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -34,6 +36,8 @@ type streams struct {
 
 // commandLine is what kong parses.
 type commandLine struct {
+	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
+
 	Serve serveCommand `cmd:"" help:"Serve a built-in handler on a socket until SIGTERM or SIGINT."`
 	Call  callCommand  `cmd:"" help:"Make one call and write the answer to standard output."`
 }
@@ -65,7 +69,7 @@ func run(args []string, s streams) (status int) {
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(status int) { exited = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Bind(s),
+		kong.Bind(s, manualSections),
 	)
 	if err != nil {
 		panic(err) // the struct tags are wrong

@@ -263,3 +263,15 @@ func TestSignals(t *testing.T) {
 		})
 	}
 }
+
+// TestManual checks that the manual page is that of this program. "go generate
+// ./cmd/..." makes it anew.
+func TestManual(t *testing.T) {
+	want, err := os.ReadFile("../../docs/man/credrpc.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, out, stderr := result("", "--man"); status != exitOK || out != string(want) || stderr != "" {
+		t.Errorf("%d, %q: docs/man/credrpc.1 is out of date; run \"go generate ./cmd/...\"", status, stderr)
+	}
+}

@@ -1,0 +1,18 @@
+package main
+
+import "credrpc/internal/manpage"
+
+//go:generate sh -c "go run . --man >../../docs/man/credrpc-bench.1"
+
+// manualSections are what the manual says and --help does not.
+var manualSections = manpage.Sections{
+	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, or a call was not answered right; 2 wrong usage.`},
+	{Title: "EXAMPLES", Text: `The comparison, with everything that was measured in a file:
+
+	credrpc-bench --json result.json
+
+What ten thousand connections that send nothing cost:
+
+	credrpc-bench idle --connections 10000`},
+	{Title: "SEE ALSO", Text: `credrpc(1)`},
+}

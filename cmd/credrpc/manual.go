@@ -1,0 +1,25 @@
+package main
+
+import "credrpc/internal/manpage"
+
+//go:generate sh -c "go run . --man >../../docs/man/credrpc.1"
+
+// manualSections are what the manual says and --help does not.
+var manualSections = manpage.Sections{
+	{Title: "EXIT STATUS", Text: `call: 0 answered; 1 the server answered an error; 2 wrong usage; 3 the server
+could not be reached, was too slow, or broke the protocol.
+
+serve: 0 after SIGTERM or SIGINT; 1 failed; 2 wrong usage.`},
+	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
+second one comes. SIGHUP makes it load the file of rules; if that cannot be loaded
+the rules in force stay, and the log says why.`},
+	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
+server lives and stays when it ends.`},
+	{Title: "EXAMPLES", Text: `Rules that let user 1000 call, and nobody else; a server that answers who is
+calling; a call.
+
+	mkdir -p rules/uid/1000 && touch rules/uid/1000/allow
+	credrpc serve --listen whoami.sock --mode 0666 --handler whoami --rules rules
+	credrpc call whoami.sock ''`},
+	{Title: "SEE ALSO", Text: `credrpc-bench(1), unix(7), s6-ipcserver-access(8)`},
+}
