@@ -200,15 +200,16 @@ func (w *worker) serve(c *conn) {
 		w.enqueue(c)
 		return
 	}
-	if !w.receive(c) {
+	payload, whole := w.receive(c)
+	if !whole {
 		return
 	}
 	if w.leading && (w.wary || w.readyCount > 0) {
-		c.ownPayload()
+		c.own(payload)
 		w.enqueue(c)
 		return
 	}
-	w.dispatch(c)
+	w.dispatch(c, payload)
 }
 
 // list puts the listener into the epoll set. It may be there already.

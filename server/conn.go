@@ -44,8 +44,9 @@ type conn struct {
 	failed    bool     // what is being written is an error, not an answer
 	mode      sys.Mode // Yield: its caller may have passed descriptors
 
+	heapIndex int32 // in a deadlines heap, -1 outside; guarded by that heap's owner
+	drained   int32 // bytes drained while lingering
 	deadline  int64 // of the current wait, on the server's clock
-	heapIndex int   // in a deadlines heap, -1 outside; guarded by that heap's owner
 
 	peer   Credentials // who connected
 	sender Credentials // who sent; invalid until the first piece
@@ -54,14 +55,12 @@ type conn struct {
 
 	decoder frame.Decoder
 	request *bytebufferpool.ByteBuffer // payload so far, nil while none has to be kept
-	payload []byte                     // the whole payload, in request or in a worker's scratch
 
 	answer *bytebufferpool.ByteBuffer // what is written, nil until then
 	rest   []byte                     // of the answer, not yet taken by the kernel; in answer or request
 
-	drained int     // bytes drained while lingering
-	worker  *worker // whose handler it is in, while under watch; guarded by watch.mu
-	next    *conn   // in loop.ready
+	worker *worker // whose handler it is in, while under watch; guarded by watch.mu
+	next   *conn   // in loop.ready
 }
 
 // keptBuffer is the capacity in bytes up to which a buffer goes back to the
@@ -77,7 +76,7 @@ func (c *conn) release() {
 	}
 	put(&c.loop.run.requests, c.request)
 	put(&c.loop.run.answers, c.answer)
-	c.request, c.answer, c.payload, c.rest = nil, nil, nil, nil
+	c.request, c.answer, c.rest = nil, nil, nil
 }
 
 func put(pool *bytebufferpool.Pool, b *bytebufferpool.ByteBuffer) {

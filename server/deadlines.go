@@ -34,7 +34,7 @@ func (d *deadlines) add(c *conn) {
 // is set for what comes next.
 func (d *deadlines) remove(c *conn) {
 	if c.heapIndex >= 0 {
-		heap.Remove(&d.conns, c.heapIndex)
+		heap.Remove(&d.conns, int(c.heapIndex))
 	}
 }
 
@@ -69,13 +69,13 @@ func (h connHeap) Len() int           { return len(h) }
 func (h connHeap) Less(i, j int) bool { return h[i].deadline < h[j].deadline }
 func (h connHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].heapIndex, h[j].heapIndex = i, j
+	h[i].heapIndex, h[j].heapIndex = int32(i), int32(j)
 }
 
 // Push appends x, a *conn.
 func (h *connHeap) Push(x any) {
 	c := x.(*conn)
-	c.heapIndex = len(*h)
+	c.heapIndex = int32(len(*h))
 	*h = append(*h, c)
 }
 

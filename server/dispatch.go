@@ -28,13 +28,14 @@ func (e errorText) Error() string { return string(e) }
 // errInternal is what a caller is told when a handler panics.
 var errInternal = errors.New("internal error")
 
-// dispatch runs the handler for c, whose request is whole, and answers.
-func (w *worker) dispatch(c *conn) {
+// dispatch runs the handler for c, whose request is whole and has this payload,
+// and answers.
+func (w *worker) dispatch(c *conn, payload []byte) {
 	c.deadline = w.now + int64(w.run.limits.callTimeout)
 	c.answer = w.run.answers.Get()
 	c.answer.B = slices.Grow(c.answer.B[:0], answerHead+answerRoom)[:answerHead]
 
-	turn := w.begin(c)
+	turn := w.begin(c, payload)
 	answer, err := w.serveCall(c.answer.B[answerHead:answerHead])
 	if !w.end(turn) {
 		return
@@ -51,9 +52,9 @@ func (w *worker) dispatch(c *conn) {
 }
 
 // begin opens a turn: from here on the call can be put under watch.
-func (w *worker) begin(c *conn) (turn uint64) {
+func (w *worker) begin(c *conn, payload []byte) (turn uint64) {
 	w.conn = c
-	w.call = Call{Payload: c.payload, Sender: c.sender, Peer: c.peer, Access: c.access}
+	w.call = Call{Payload: payload, Sender: c.sender, Peer: c.peer, Access: c.access}
 	if w.context == nil {
 		w.context = new(callContext)
 	}

@@ -23,10 +23,10 @@ const (
 	turnTries = 64
 )
 
-// receive reads as much of c's request as has arrived. It returns true when the
-// request is whole: c.payload holds it then, valid until w receives again. On
-// false, c is parked or ended.
-func (w *worker) receive(c *conn) (whole bool) {
+// receive reads as much of c's request as has arrived. When the request is whole
+// it returns true and the payload, which lies in c's request or in w's scratch,
+// where it is good until w receives again. On false, c is parked or ended.
+func (w *worker) receive(c *conn) (payload []byte, whole bool) {
 	l := w.loop
 	for turn, tries := 0, 0; turn < receiveTurn && tries < turnTries; tries++ {
 		space := w.space(c)
@@ -37,37 +37,35 @@ func (w *worker) receive(c *conn) (whole bool) {
 			if w.leading && l.fresh == nil && c.interest == unregistered && !c.decoder.Started() &&
 				w.now-accepted < freshPatience*int64(time.Millisecond) {
 				l.fresh = c
-				return false
+				return nil, false
 			}
 			l.park(c, receiving, readable)
-			return false
+			return nil, false
 		case errno != 0, n == 0:
 			l.endOfRequest(c)
-			return false
+			return nil, false
 		}
 		turn += n
 		l.count.bytesIn.Add(uint64(n))
 		if reason, ok := w.identify(c); !ok {
 			l.refuse(c, reason)
-			return false
+			return nil, false
 		}
 		piece, _, err := c.decoder.Next(space[:n])
 		if err != nil {
 			l.refuse(c, RefusedTooLarge)
-			return false
+			return nil, false
 		}
 		if c.decoder.Done() && c.request == nil {
-			c.payload = piece
-			return true
+			return piece, true
 		}
 		c.keep(piece)
 		if c.decoder.Done() {
-			c.payload = c.request.B
-			return true
+			return c.request.B, true
 		}
 	}
 	l.park(c, receiving, readable)
-	return false
+	return nil, false
 }
 
 // identify checks who sent the piece that w has just received of c's request.
@@ -126,13 +124,20 @@ func (c *conn) keep(piece []byte) {
 	c.request.B = append(c.request.B, piece...)
 }
 
-// ownPayload copies c's payload, if it is in a worker's scratch, so that the
-// worker can go on receiving.
-func (c *conn) ownPayload() {
-	if c.request == nil && len(c.payload) > 0 {
-		c.keep(c.payload)
-		c.payload = c.request.B
+// own makes c keep the payload of its whole request, so that the worker in whose
+// scratch it may lie can go on receiving.
+func (c *conn) own(payload []byte) {
+	if c.request == nil {
+		c.keep(payload)
 	}
+}
+
+// kept returns the payload of a whole request that c owns.
+func (c *conn) kept() []byte {
+	if c.request == nil {
+		return nil // it is empty
+	}
+	return c.request.B
 }
 
 // endOfRequest ends c, whose caller sends no more though its request is not

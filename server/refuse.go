@@ -85,7 +85,7 @@ func (l *loop) drain(c *conn) {
 		if errno != 0 || n == 0 {
 			break
 		}
-		c.drained += n
+		c.drained += int32(n)
 	}
 	l.endLingering(c)
 }

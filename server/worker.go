@@ -212,7 +212,7 @@ func (w *worker) runReady() {
 		if c.mode == sys.Yield {
 			w.proceed(c)
 		} else {
-			w.dispatch(c)
+			w.dispatch(c, c.kept())
 		}
 	}
 	w.leading = l.leader.CompareAndSwap(nil, w)
