@@ -37,13 +37,24 @@
 // A key may be added more than once; [Reader.Find] answers with the record that
 // was added first. Keys and values may be empty and may hold any byte.
 //
+// # Text
+//
+// The programs cdbmake and cdbdump, and cdb -c and cdb -d of tinycdb, exchange
+// records as text, the lengths in decimal and the last line empty:
+//
+//	+length of key,length of value:key->value
+//
+// A [TextReader] reads it. Where cdb -c ignores what follows the empty line, it
+// refuses it, since of two texts in a row the second would be lost.
+//
 // # Who owns what
 //
 // A [Reader] works on a byte slice that its caller provides, usually a mapping,
 // and holds nothing else. The slice must not change while the Reader or anything
 // it returned is in use. A Reader is safe for concurrent use. A [Writer] belongs
 // to one goroutine and writes to a file that stays its caller's to sync and to
-// close.
+// close. A TextReader belongs to one goroutine and keeps the record it returned
+// last until it is asked for the next.
 //
 // # Trust
 //

@@ -23,6 +23,12 @@ var (
 	ErrMalformed = errors.New("cdb: malformed file")
 )
 
+// Errors of reading the text form.
+var (
+	// ErrMalformedText is wrapped by every [TextError].
+	ErrMalformedText = errors.New("cdb: malformed text")
+)
+
 // Errors of opening and of writing.
 var (
 	// ErrTooLarge reports a file, or one that would become, larger than [MaxSize].

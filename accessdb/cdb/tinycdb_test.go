@@ -165,39 +165,18 @@ func convert(input, output string) error {
 	}
 	defer out.Close()
 	w := NewWriter(out)
-	r := bufio.NewReaderSize(in, 64<<10)
-	var record []byte
+	r := NewTextReader(in, 100, 100)
 	for {
-		first, err := r.ReadByte()
-		if err != nil || first == '\n' {
-			break
+		key, value, err := r.Next()
+		if err == io.EOF {
+			return w.Close()
 		}
-		keyLength, err := readNumber(r, ',')
 		if err != nil {
 			return err
 		}
-		valueLength, err := readNumber(r, ':')
-		if err != nil {
+		if err := w.Add(key, value); err != nil {
 			return err
 		}
-		record = append(record[:0], make([]byte, keyLength+2+valueLength+1)...)
-		if _, err := io.ReadFull(r, record); err != nil {
-			return err
-		}
-		if err := w.Add(record[:keyLength], record[keyLength+2:keyLength+2+valueLength]); err != nil {
-			return err
-		}
-	}
-	return w.Close()
-}
-
-func readNumber(r *bufio.Reader, end byte) (n int, err error) {
-	for {
-		c, err := r.ReadByte()
-		if err != nil || c == end {
-			return n, err
-		}
-		n = n*10 + int(c-'0')
 	}
 }
 
