@@ -3,6 +3,7 @@ package accessdb
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,6 +52,29 @@ func (b *Builder) Add(r Rule) error {
 	}
 	b.scratch = record
 	return b.writer.Add(record[:len(key)], record[len(key):])
+}
+
+// AddRecord appends a rule as it stands in a compiled file, where key and value
+// come from one. The value must be what [AppendRecord] makes of a rule. Of two
+// records with the same key the first one counts.
+//
+// Returns [ErrInvalidKey], [ErrUnknownValue] or [ErrMalformedRule], after which
+// other records may follow; and otherwise what [Builder.Add] returns.
+func (b *Builder) AddRecord(key, value []byte) error {
+	if b.file == nil {
+		return ErrClosed
+	}
+	if !validKey(string(key)) {
+		return fmt.Errorf("%w: %q", ErrInvalidKey, key)
+	}
+	r, err := decodeRecord(value)
+	if err == nil && r.decision == Deny && len(value) > 1 {
+		err = malformedRule("something behind a deny")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %q", err, key)
+	}
+	return b.writer.Add(key, value)
 }
 
 // Commit completes the file, makes it durable and renames it to its place: whoever
@@ -123,6 +147,41 @@ func Compile(directoryPath, path string, mode fs.FileMode) error {
 		}
 		if err != nil {
 			return fmt.Errorf("accessdb: %s: %w", o.join(rule.Key), err)
+		}
+	}
+	if err := b.Commit(); err != nil {
+		return fmt.Errorf("accessdb: %w", err)
+	}
+	return nil
+}
+
+// CompileRecords makes a file of records in the text form that cdb -d of tinycdb
+// writes, see [cdb.TextReader], in their order. It holds no more in memory than a
+// [Builder] does, however many they are. The file is replaced in one step, and only
+// when the text is complete; mode gives its permission bits.
+//
+// Every record must be one that [Builder.AddRecord] takes. The error tells which
+// one is not, counted from 1, and where it begins in the text, in bytes; it may
+// wrap [cdb.ErrMalformedText], [cdb.ErrTooLarge], [ErrInvalidKey],
+// [ErrUnknownValue] or [ErrMalformedRule].
+func CompileRecords(text io.Reader, path string, mode fs.FileMode) error {
+	b, err := Create(path, mode)
+	if err != nil {
+		return fmt.Errorf("accessdb: %w", err)
+	}
+	defer b.Close()
+	records := cdb.NewTextReader(text, maxPathLength, maxValueLength)
+	for {
+		key, value, err := records.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("accessdb: %w", err)
+		}
+		if err := b.AddRecord(key, value); err != nil {
+			record, offset := records.Position()
+			return fmt.Errorf("accessdb: record %d, byte %d: %w", record, offset, err)
 		}
 	}
 	if err := b.Commit(); err != nil {

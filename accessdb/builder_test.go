@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"credrpc/accessdb/cdb"
 )
 
@@ -111,7 +113,7 @@ func TestCompileErrorsOfTheSystem(t *testing.T) {
 		"no directory for the file":        Compile(dir, filepath.Join(dir, "missing/out"), 0o600),
 		"a directory in the file's place":  Compile(filepath.Join(dir, "uid"), filepath.Join(dir, "busy"), 0o600),
 		"a file in the directory's place":  Compile(filepath.Join(dir, "busy/file"), filepath.Join(dir, "out"), 0o600),
-		"decompile to a place that exists": Decompile(dir, dir),
+		"decompile to a place that exists": Decompile(filepath.Join(dir, "busy/file"), dir),
 	} {
 		var path *fs.PathError
 		var link *os.LinkError
@@ -150,11 +152,80 @@ func TestBuilderRefusesKeysThatAreNoPaths(t *testing.T) {
 	if err := b.Add(Rule{Key: "uid/1", Decision: Allow}); err != ErrClosed {
 		t.Errorf("Add after Close: %v", err)
 	}
+	if err := b.AddRecord([]byte("uid/1"), []byte("D")); err != ErrClosed {
+		t.Errorf("AddRecord after Close: %v", err)
+	}
 	if err := b.Commit(); err != ErrClosed {
 		t.Errorf("Commit after Close: %v", err)
 	}
 	if err := b.Close(); err != nil {
 		t.Errorf("Close after Close: %v", err)
+	}
+}
+
+func TestCompileRecords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.cdb")
+	text := "+5,1:uid/1->D\n+5,5:gid/2->" + plainAllow + "\n+5,14:uid/1->A\x00\x04A=1\x00\x00\x05ls\n\x00x\n\n"
+	if err := CompileRecords(strings.NewReader(text), path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o640 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	want := []Rule{
+		{Key: "uid/1", Decision: Deny}, {Key: "gid/2", Decision: Allow},
+		{Key: "uid/1", Decision: Allow, Env: env(t, "A=1"), Exec: "ls\n\x00x"},
+	}
+	var got []Rule
+	for rule, err := range openQuiet(t, path, Options{}).Rules() {
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, rule)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestCompileRecordsRefuses also shows that the file stays as it was.
+func TestCompileRecordsRefuses(t *testing.T) {
+	const good = "+5,1:uid/1->D\n" // 14 bytes
+	name := strings.Repeat("n", 255)
+	for what, row := range map[string]struct {
+		text string
+		want error
+		says string
+	}{
+		"no end":                          {good, cdb.ErrMalformedText, "record 2, byte 14: "},
+		"a text that breaks off":          {good + "+5,1:ui", cdb.ErrMalformedText, "record 2, byte 21: "},
+		"a key longer than any path":      {good + "+512,1:", cdb.ErrMalformedText, "key longer than 511 bytes"},
+		"a value longer than any rule":    {good + "+5,8198:", cdb.ErrMalformedText, "value longer than 8197 bytes"},
+		"a key of one part":               {good + "+3,1:uid->D\n\n", ErrInvalidKey, `record 2, byte 14: `},
+		"a key that leads out":            {"+4,1:../1->D\n\n", ErrInvalidKey, `record 1, byte 0: accessdb: invalid key: "../1"`},
+		"another letter":                  {good + "+5,1:uid/1->d\n\n", ErrUnknownValue, `record 2, byte 14: `},
+		"a deny with something behind":    {good + "+5,2:uid/1->Dx\n\n", ErrMalformedRule, `something behind a deny: "uid/1"`},
+		"an allow that is cut short":      {good + "+5,1:uid/1->A\n\n", ErrMalformedRule, `length of the environment: "uid/1"`},
+		"an empty value":                  {good + "+5,0:uid/1->\n\n", ErrMalformedRule, `no value: "uid/1"`},
+		"the longest path, wrong value":   {"+511,1:" + name + "/" + name + "->x\n\n", ErrUnknownValue, "record 1"},
+		"a variable without a name":       {"+5,8:uid/1->A\x00\x03=1\x00\x00\x00\n\n", ErrMalformedRule, "NAME=value"},
+		"something behind the empty line": {good + "\n" + good, cdb.ErrMalformedText, "record 2, byte 15: "},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "rules.cdb")
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := CompileRecords(strings.NewReader(row.text), path, 0o600)
+		if !errors.Is(err, row.want) || !strings.Contains(err.Error(), row.says) {
+			t.Errorf("%s: %v; want %v that says %q", what, err, row.want, row.says)
+		}
+		if content, _ := os.ReadFile(path); string(content) != "old" || len(names(t, dir)) != 1 {
+			t.Errorf("%s: the file is %q, the directory has %q", what, content, names(t, dir))
+		}
+	}
+	if err := CompileRecords(strings.NewReader("\n"), filepath.Join(t.TempDir(), "no/file"), 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no directory for the file: %v", err)
 	}
 }
 
@@ -212,6 +283,10 @@ func TestDecompileRefusesAndRemovesWhatItMade(t *testing.T) {
 	}
 	if err := Decompile(base+"/rules.cdb", base+"/rules"); !errors.Is(err, cdb.ErrMalformed) {
 		t.Errorf("no database: %v", err)
+	}
+	writeDirectory(t, base, map[string]string{"other/uid/1/allow": ""})
+	if err := Decompile(base+"/other", base+"/rules"); !errors.Is(err, unix.EISDIR) || !strings.Contains(err.Error(), base+"/other") {
+		t.Errorf("a directory in the file's place: %v", err)
 	}
 	writeRules(t, base+"/rules.cdb", Rule{Key: "uid/1", Decision: Deny})
 	writeDirectory(t, base, map[string]string{"rules/keep": "me"})

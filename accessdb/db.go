@@ -17,9 +17,15 @@ import (
 // Options say how a [DB] reads and applies rules. The zero value is strict and
 // watches its file.
 type Options struct {
-	// Identity accepts callers whose uid and gid are both those of this process,
-	// before any rule is looked at.
+	// Identity accepts callers whose uid and gid are both those of Self, before any
+	// rule is looked at.
 	Identity bool
+
+	// Self are the ids that Identity and the rules uid/self and gid/self mean. Nil
+	// means the effective uid and gid of this process when the DB is opened, so a
+	// process that changes its own must do that first. Others are for asking what
+	// the rules of another process say; an id of 4294967295 is nobody's.
+	Self *IDs
 
 	// Compatible does as s6 does with records that are not in order: one that
 	// begins with neither A nor D is no match, and a malformed one matters only to
@@ -47,6 +53,9 @@ type Options struct {
 
 // setDefaults puts values in place of zeros.
 func (o *Options) setDefaults() {
+	if o.Self == nil {
+		o.Self = &IDs{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	}
 	if o.CacheSize == 0 {
 		o.CacheSize = defaultCacheSize
 	}
@@ -66,7 +75,7 @@ func (o *Options) setDefaults() {
 type DB struct {
 	current atomic.Pointer[generation] // nil when closed
 	options Options
-	self    identity
+	self    IDs
 	path    string
 	mapped  *mappings
 
@@ -85,9 +94,7 @@ type DB struct {
 	finished chan struct{} // closed by the watcher when it has returned
 }
 
-// Open opens rules: a directory or a compiled file, by what path is. The effective
-// uid and gid of the process at this moment are those that the "self" rules and
-// Options.Identity mean, so a process that changes its own must do that first.
+// Open opens rules: a directory or a compiled file, by what path is.
 //
 // Returns an error that wraps [ErrNotRules], [ErrFileTooLarge], [ErrChanging],
 // [cdb.ErrMalformed], [ErrMalformedRule] or one of the system.
@@ -96,7 +103,7 @@ func Open(path string, options Options) (*DB, error) {
 	db := &DB{
 		options: options,
 		path:    path,
-		self:    identity{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())},
+		self:    *options.Self,
 		mapped:  new(mappings),
 	}
 	info, err := os.Stat(path)
@@ -143,7 +150,7 @@ func (db *DB) Check(uid, gid uint32) (result Result, err error) {
 	if g == nil || uid == invalidID || gid == invalidID {
 		return db.refuse(g)
 	}
-	if db.options.Identity && uid == db.self.uid && gid == db.self.gid {
+	if db.options.Identity && uid == db.self.UID && gid == db.self.GID {
 		return Result{Decision: Allow, Key: Key{Kind: KeyIdentity}}, nil
 	}
 	if g.cache.get(uid, gid, &result) {
@@ -176,7 +183,7 @@ func (db *DB) Explain(uid, gid uint32) (result Result, tried []Attempt, err erro
 		result, err = db.refuse(g)
 		return result, nil, err
 	}
-	if db.options.Identity && uid == db.self.uid && gid == db.self.gid {
+	if db.options.Identity && uid == db.self.UID && gid == db.self.GID {
 		return Result{Decision: Allow, Key: Key{Kind: KeyIdentity}}, nil, nil
 	}
 	if g.directory != nil {

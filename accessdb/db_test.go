@@ -122,6 +122,38 @@ func TestIdentityNeedsBothIDs(t *testing.T) {
 	})
 }
 
+func TestSelfMayBeSomebodyElse(t *testing.T) {
+	files := map[string]string{"uid/self/allow": "", "gid/self/deny": "", "uid/default/allow": ""}
+	inBothForms(t, files, Options{Self: &IDs{UID: 900, GID: 901}}, func(t *testing.T, db *DB) {
+		for _, row := range []struct {
+			uid, gid uint32
+			key      string
+		}{
+			{900, 901, "uid/self"},
+			{900, 5, "uid/self"},
+			{901, 901, "gid/self"},
+			{uint32(os.Geteuid()), uint32(os.Getegid()), "uid/default"},
+		} {
+			for range 2 { // the second time from the cache
+				if result, err := db.Check(row.uid, row.gid); err != nil || result.Key.String() != row.key {
+					t.Errorf("uid %d, gid %d: by %v, %v", row.uid, row.gid, result.Key, err)
+				}
+			}
+			if result, _, err := db.Explain(row.uid, row.gid); err != nil || result.Key.String() != row.key {
+				t.Errorf("uid %d, gid %d: Explain: by %v, %v", row.uid, row.gid, result.Key, err)
+			}
+		}
+	})
+	inBothForms(t, files, Options{Identity: true, Self: &IDs{UID: 900, GID: invalidID}}, func(t *testing.T, db *DB) {
+		if result, err := db.Check(900, invalidID); err != ErrInvalidID || result != (Result{}) {
+			t.Errorf("an id that is nobody's: %v, %v", result, err)
+		}
+		if result, err := db.Check(900, 7); err != nil || result.Key.Kind != KeyUIDSelf {
+			t.Errorf("the uid alone: %v, %v", result, err)
+		}
+	})
+}
+
 func TestResultCarriesEnvAndExec(t *testing.T) {
 	files := map[string]string{
 		"uid/1000/allow": "", "uid/1000/exec": "echo hello", "uid/1000/env/A": "1\n", "uid/1000/env/B": "",
@@ -208,7 +240,7 @@ func TestNoFlippedBitWidensAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self := identity{uid: 77, gid: 77}
+	self := IDs{UID: 77, GID: 77}
 	decisions := func(data []byte) (answers []Decision, err error) {
 		g, err := newGeneration(data, self, false, 0)
 		if err != nil {

@@ -163,20 +163,20 @@ type Rule struct {
 	Exec     string
 }
 
-// identity is a pair of effective ids.
-type identity struct{ uid, gid uint32 }
+// IDs are the effective uid and gid of a process.
+type IDs struct{ UID, GID uint32 }
 
 // order fills in the keys to try for a caller and returns how many they are.
-func order(keys *[5]Key, uid, gid uint32, self identity) (n int) {
+func order(keys *[5]Key, uid, gid uint32, self IDs) (n int) {
 	add := func(kind KeyKind, id uint32) {
 		keys[n] = Key{Kind: kind, ID: id}
 		n++
 	}
-	if uid == self.uid {
+	if uid == self.UID {
 		add(KeyUIDSelf, 0)
 	}
 	add(KeyUID, uid)
-	if gid == self.gid {
+	if gid == self.GID {
 		add(KeyGIDSelf, 0)
 	}
 	add(KeyGID, gid)
@@ -206,7 +206,7 @@ const (
 
 // decide tries the keys in order; the first decision or error ends it. It notes
 // what it tries in tried, unless that is nil.
-func decide(rules source, uid, gid uint32, self identity, tried *[]Attempt) (result Result, err error) {
+func decide(rules source, uid, gid uint32, self IDs, tried *[]Attempt) (result Result, err error) {
 	var keys [5]Key
 	for _, key := range keys[:order(&keys, uid, gid, self)] {
 		result.Key = key

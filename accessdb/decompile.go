@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Decompile takes a compiled file apart into a directory, which must not exist, as
@@ -22,6 +24,9 @@ func Decompile(path, directoryPath string) (err error) {
 		return err
 	}
 	defer db.Close()
+	if db.current.Load().directory != nil {
+		return db.wrap(unix.EISDIR)
+	}
 	if err := os.Mkdir(directoryPath, 0o755); err != nil {
 		return fmt.Errorf("accessdb: %w", err)
 	}
@@ -99,6 +104,10 @@ func writeEnv(root *os.Root, rule Rule) error {
 	}
 	return nil
 }
+
+// maxPathLength is the length of the longest key that can be the path of a rule:
+// two names of at most NAME_MAX bytes, see limits.h(0p), and a slash.
+const maxPathLength = 255 + 1 + 255
 
 // validKey reports whether a key is the path of a rule below a rules directory.
 func validKey(key string) bool {

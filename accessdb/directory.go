@@ -42,7 +42,7 @@ func (d *directory) open() (*openDirectory, error) {
 func (o *openDirectory) close() { _ = unix.Close(o.fd) } // O_PATH: nothing to lose
 
 // check decides on a caller, with the directory as it is now.
-func (d *directory) check(uid, gid uint32, self identity, tried *[]Attempt) (Result, error) {
+func (d *directory) check(uid, gid uint32, self IDs, tried *[]Attempt) (Result, error) {
 	o, err := d.open()
 	if err != nil {
 		return Result{}, err

@@ -9,7 +9,7 @@
 // its place. The keys are tried in this order, and the first rule that says allow
 // or deny decides:
 //
-//	uid/self     the caller's uid is that of this process
+//	uid/self     the caller's uid is that of this process, see [Options.Self]
 //	uid/N        the caller's uid, in decimal
 //	gid/self     the caller's gid is that of this process
 //	gid/N        the caller's gid

@@ -10,7 +10,7 @@ import (
 )
 
 // fuzzSelf are ids that a server could have.
-var fuzzSelf = identity{uid: 1, gid: 2}
+var fuzzSelf = IDs{UID: 1, GID: 2}
 
 // checkFile decides with the file data, if it is one, for a few callers. Nothing
 // but a record that begins with A may allow.

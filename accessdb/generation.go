@@ -22,7 +22,7 @@ type generation struct {
 
 	database   *cdb.Reader
 	directory  *directory // instead of all the above: rules that are read live
-	self       identity
+	self       IDs
 	compatible bool
 	unknown    int // records that say neither allow nor deny
 }
@@ -32,7 +32,7 @@ type generation struct {
 //
 // Returns an error that wraps [cdb.ErrMalformed], or [ErrMalformedRule] with the
 // key unless compatible.
-func newGeneration(data []byte, self identity, compatible bool, cacheSize int) (*generation, error) {
+func newGeneration(data []byte, self IDs, compatible bool, cacheSize int) (*generation, error) {
 	database, err := cdb.NewReader(data)
 	if err != nil {
 		return nil, err

@@ -32,8 +32,11 @@ type record struct {
 // whatever follows. With an error the decision is Deny.
 func decodeRecord(value []byte) (record, error) {
 	refused := record{decision: Deny}
-	if len(value) == 0 || len(value) > maxValueLength {
-		return refused, ErrMalformedRule
+	switch {
+	case len(value) == 0:
+		return refused, malformedRule("no value")
+	case len(value) > maxValueLength:
+		return refused, malformedRule("longer than a rule can be")
 	}
 	switch value[0] {
 	case valueDeny:
@@ -43,15 +46,20 @@ func decodeRecord(value []byte) (record, error) {
 		return refused, ErrUnknownValue
 	}
 	env, rest, ok := cutField(value[1:], maxEnvLength)
-	if !ok || !validEnv(env) {
-		return refused, ErrMalformedRule
+	if !ok {
+		return refused, malformedRule("length of the environment")
+	}
+	if !validEnv(env) {
+		return refused, malformedRule("environment is no list of NAME=value and NAME")
 	}
 	exec, rest, ok := cutField(rest, maxExecLength)
 	if !ok || len(rest) != 0 {
-		return refused, ErrMalformedRule
+		return refused, malformedRule("length of the command line")
 	}
 	return record{decision: Allow, env: env, exec: exec}, nil
 }
+
+func malformedRule(what string) error { return fmt.Errorf("%w: %s", ErrMalformedRule, what) }
 
 // cutField takes a field of a length and that many bytes off the front of b.
 func cutField(b []byte, limit int) (field, rest []byte, ok bool) {

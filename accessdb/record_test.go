@@ -12,30 +12,31 @@ func TestDecodeRecord(t *testing.T) {
 		name, value string
 		want        Decision
 		err         error
+		reason      string
 	}{
-		{"a deny", "D", Deny, nil},
-		{"a deny with something behind it", "Dxyz", Deny, nil},
-		{"a plain allow", plainAllow, Allow, nil},
-		{"an allow with environment and command line", "A\x00\x04A=1\x00\x00\x02ls", Allow, nil},
-		{"the largest command line", "A\x00\x00\x10\x00" + long, Allow, nil},
-		{"the largest record", "A\x10\x00" + long[:4095] + "\x00\x10\x00" + long, Allow, nil},
-		{"nothing", "", Deny, ErrMalformedRule},
-		{"another letter", "a\x00\x00\x00\x00", Deny, ErrUnknownValue},
-		{"an allow that ends at once", "A", Deny, ErrMalformedRule},
-		{"an allow without the second length", "A\x00\x00\x00", Deny, ErrMalformedRule},
-		{"an environment longer than the record", "A\x00\x05A=1\x00\x00\x00", Deny, ErrMalformedRule},
-		{"a command line longer than the record", "A\x00\x00\x00\x03ls", Deny, ErrMalformedRule},
-		{"a command line shorter than the record", "A\x00\x00\x00\x01ls", Deny, ErrMalformedRule},
-		{"an environment of more than 4096 bytes", "A\x10\x01" + long + "\x00\x00\x00", Deny, ErrMalformedRule},
-		{"a command line of more than 4096 bytes", "A\x00\x00\x10\x01" + long + "x", Deny, ErrMalformedRule},
-		{"more bytes than any record has", "D" + strings.Repeat("x", maxValueLength), Deny, ErrMalformedRule},
-		{"lengths in the other byte order", "A\x04\x00A=1\x00\x00\x00", Deny, ErrMalformedRule},
-		{"an entry without an end", "A\x00\x03A=1\x00\x00", Deny, ErrMalformedRule},
-		{"an entry without a name", "A\x00\x03=1\x00\x00\x00", Deny, ErrMalformedRule},
-		{"an empty entry", "A\x00\x01\x00\x00\x00", Deny, ErrMalformedRule},
+		{"a deny", "D", Deny, nil, ""},
+		{"a deny with something behind it", "Dxyz", Deny, nil, ""},
+		{"a plain allow", plainAllow, Allow, nil, ""},
+		{"an allow with environment and command line", "A\x00\x04A=1\x00\x00\x02ls", Allow, nil, ""},
+		{"the largest command line", "A\x00\x00\x10\x00" + long, Allow, nil, ""},
+		{"the largest record", "A\x10\x00" + long[:4095] + "\x00\x10\x00" + long, Allow, nil, ""},
+		{"nothing", "", Deny, ErrMalformedRule, "no value"},
+		{"another letter", "a\x00\x00\x00\x00", Deny, ErrUnknownValue, ""},
+		{"an allow that ends at once", "A", Deny, ErrMalformedRule, "length of the environment"},
+		{"an allow without the second length", "A\x00\x00\x00", Deny, ErrMalformedRule, "length of the command line"},
+		{"an environment longer than the record", "A\x00\x05A=1\x00\x00\x00", Deny, ErrMalformedRule, "no list of"},
+		{"a command line longer than the record", "A\x00\x00\x00\x03ls", Deny, ErrMalformedRule, "length of the command line"},
+		{"a command line shorter than the record", "A\x00\x00\x00\x01ls", Deny, ErrMalformedRule, "length of the command line"},
+		{"an environment of more than 4096 bytes", "A\x10\x01" + long + "\x00\x00\x00", Deny, ErrMalformedRule, "length of the environment"},
+		{"a command line of more than 4096 bytes", "A\x00\x00\x10\x01" + long + "x", Deny, ErrMalformedRule, "length of the command line"},
+		{"more bytes than any record has", "D" + strings.Repeat("x", maxValueLength), Deny, ErrMalformedRule, "longer than"},
+		{"lengths in the other byte order", "A\x04\x00A=1\x00\x00\x00", Deny, ErrMalformedRule, "length of the environment"},
+		{"an entry without an end", "A\x00\x03A=1\x00\x00", Deny, ErrMalformedRule, "no list of"},
+		{"an entry without a name", "A\x00\x03=1\x00\x00\x00", Deny, ErrMalformedRule, "no list of"},
+		{"an empty entry", "A\x00\x01\x00\x00\x00", Deny, ErrMalformedRule, "no list of"},
 	} {
 		r, err := decodeRecord([]byte(row.value))
-		if r.decision != row.want || !errors.Is(err, row.err) {
+		if r.decision != row.want || !errors.Is(err, row.err) || (row.reason != "" && !strings.Contains(err.Error(), row.reason)) {
 			t.Errorf("%s: %v, %v; want %v, %v", row.name, r.decision, err, row.want, row.err)
 		}
 	}
