@@ -161,12 +161,7 @@ func TestUnreadableFilesAsS6(t *testing.T) {
 		return
 	}
 	access := program(t, "s6-ipcserver-access", "s6")
-	if os.Geteuid() != 0 {
-		if os.Getenv("CREDRPC_CI") == "1" {
-			t.Fatal("needs root, to become another user")
-		}
-		t.Skip("needs root, to become another user")
-	}
+	needRoot(t)
 	base := t.TempDir()
 	for dir := base; dir != "/"; dir = filepath.Dir(dir) { // let the other user in
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o5 != 0o5 {

@@ -102,6 +102,18 @@ func inBothForms(t *testing.T, files map[string]string, options Options, test fu
 	t.Run("form=file", func(t *testing.T) { test(t, openQuiet(t, file, options)) })
 }
 
+// needRoot skips a test that becomes another user or gives files to one.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CREDRPC_CI") == "1" {
+		t.Fatal("needs root, to act as another user")
+	}
+	t.Skip("needs root, to act as another user")
+}
+
 func makePipe(t testing.TB, path string) {
 	t.Helper()
 	if err := unix.Mkfifo(path, 0o600); err != nil {

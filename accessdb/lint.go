@@ -3,13 +3,10 @@ package accessdb
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Finding is something about a set of rules that is probably not meant.
@@ -31,14 +28,15 @@ type FindingKind string
 const (
 	FindingUnreachable FindingKind = "unreachable" // a rule, or a part of one, that never takes effect
 	FindingValue       FindingKind = "value"       // a rule that says neither allow nor deny, or is malformed
-	FindingEnv         FindingKind = "env"         // a variable that decides what an exec runs
+	FindingEnv         FindingKind = "env"         // a variable that decides what is run for a caller, or for whom
 	FindingWritable    FindingKind = "writable"    // a file or directory that others may change
 )
 
 // Lint examines the rules at path, a directory or a compiled file, and the
-// permissions of everything that could be used to change them, up to the root of
-// the file system. The first findings are those about permissions; the others
-// follow in the order of the rules.
+// permissions of everything that could be used to change them: what it consists of,
+// and every directory and symbolic link on the way there from the root of the file
+// system. The first findings are those about permissions; the others follow in the
+// order of the rules.
 //
 // Returns the errors of [Open], for rules that could not be examined at all.
 func Lint(path string) ([]Finding, error) {
@@ -47,7 +45,7 @@ func Lint(path string) ([]Finding, error) {
 		return nil, err
 	}
 	defer db.Close()
-	var l linter
+	l := linter{writable: make(map[string]bool)}
 	if err := l.permissions(path); err != nil {
 		return nil, db.wrap(err)
 	}
@@ -60,7 +58,10 @@ func Lint(path string) ([]Finding, error) {
 	return l.findings, nil
 }
 
-type linter struct{ findings []Finding }
+type linter struct {
+	findings []Finding
+	writable map[string]bool // paths that there is a finding about
+}
 
 func (l *linter) add(kind FindingKind, subject, format string, arguments ...any) {
 	l.findings = append(l.findings, Finding{Kind: kind, Subject: subject, Message: fmt.Sprintf(format, arguments...)})
@@ -81,7 +82,7 @@ func (l *linter) rules(rules iter.Seq2[Rule, error]) error {
 			l.add(FindingValue, rule.Key, "refuses its callers: %v", err)
 		case rule.Decision == NotFound:
 			l.add(FindingValue, rule.Key, "says neither allow nor deny, so it never matches")
-		case rule.Exec != "":
+		default:
 			l.environment(rule)
 		}
 	}
@@ -100,32 +101,45 @@ func (l *linter) key(key string, seen map[string]bool) {
 	seen[key] = true
 }
 
-// environment looks for variables with which whoever sets them has a hand in what
-// the command line of the same rule runs.
+// environment looks for variables with which a rule has a hand in what is run for
+// its callers. It does not matter whether the rule has a command line: servers run
+// a program for every caller.
 func (l *linter) environment(rule Rule) {
 	for m := range rule.Env.All() {
 		switch {
+		case m.Unset && m.Name != "PATH":
+			// What is taken away leads nobody astray.
+		case callerVariable(m.Name):
+			l.add(FindingEnv, rule.Key, "variable %q tells the program who is calling", m.Name)
 		case unsafeVariable(m.Name):
-			l.add(FindingEnv, rule.Key, "variable %q changes what its exec runs", m.Name)
+			l.add(FindingEnv, rule.Key, "variable %q decides what code runs for its callers", m.Name)
 		case !plainName(m.Name):
 			l.add(FindingEnv, rule.Key, "variable %q is not made of letters, digits and underscores", m.Name)
 		}
 	}
 }
 
+// callerVariable reports whether a server under the UCSPI convention has the ids of
+// the caller in a variable; the first part of its name depends on the server.
+func callerVariable(name string) bool {
+	return strings.HasSuffix(name, "REMOTEEUID") || strings.HasSuffix(name, "REMOTEEGID")
+}
+
 // unsafeVariable reports whether loaders, shells or interpreters take code, or the
-// places where they look for it, from a variable.
+// places where they look for it, from a variable. Those of the C library are the
+// ones that it drops in programs with more rights than their callers, see ld.so(8).
 func unsafeVariable(name string) bool {
 	switch name {
 	case "PATH", "IFS", "ENV", "BASH_ENV", "SHELLOPTS", "BASHOPTS", "PS4", "CDPATH",
-		"GLIBC_TUNABLES", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "RESOLV_HOST_CONF",
-		"MALLOC_CHECK_", "TMPDIR", "DBUS_SYSTEM_BUS_ADDRESS",
-		"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT", "PERLLIB",
-		"RUBYLIB", "RUBYOPT", "NODE_OPTIONS", "NODE_PATH", "JAVA_TOOL_OPTIONS", "LUA_PATH", "LUA_CPATH":
+		"GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH",
+		"MALLOC_CHECK_", "MALLOC_TRACE", "NIS_PATH", "NLSPATH", "RESOLV_HOST_CONF", "RES_OPTIONS",
+		"TMPDIR", "TZDIR", "DBUS_SYSTEM_BUS_ADDRESS", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES",
+		"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT", "PERL5DB", "PERLLIB",
+		"RUBYLIB", "RUBYOPT", "NODE_OPTIONS", "NODE_PATH", "LUA_PATH", "LUA_CPATH",
+		"CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS":
 		return true
 	}
-	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "BASH_FUNC_") ||
-		strings.HasPrefix(name, "DYLD_")
+	return strings.HasPrefix(name, "LD_") || strings.HasPrefix(name, "BASH_FUNC_")
 }
 
 func plainName(name string) bool {
@@ -136,53 +150,6 @@ func plainName(name string) bool {
 		}
 	}
 	return true
-}
-
-// permissions examines the path as given, what it resolves to, and everything in it.
-func (l *linter) permissions(path string) error {
-	given, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	resolved, err := filepath.EvalSymlinks(given)
-	if err != nil {
-		return err
-	}
-	seen := make(map[string]bool)
-	for _, start := range []string{given, resolved} {
-		for p := start; !seen[p]; p = filepath.Dir(p) {
-			seen[p] = true
-			if err := l.writable(p); err != nil {
-				return err
-			}
-		}
-	}
-	return filepath.WalkDir(resolved, func(p string, _ fs.DirEntry, err error) error {
-		if err != nil || seen[p] {
-			return err
-		}
-		return l.writable(p)
-	})
-}
-
-// writable reports a file that somebody other than root and this process' user may
-// change. In a directory with the sticky bit they may not touch what is not theirs.
-func (l *linter) writable(path string) error {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: path, Err: err}
-	}
-	sticky := st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
-	switch {
-	case st.Mode&unix.S_IWOTH != 0 && !sticky:
-		l.add(FindingWritable, path, "writable by everybody (mode %04o)", st.Mode&0o7777)
-	case st.Mode&unix.S_IWGRP != 0 && !sticky:
-		l.add(FindingWritable, path, "writable by group %d (mode %04o)", st.Gid, st.Mode&0o7777)
-	}
-	if st.Uid != 0 && st.Uid != uint32(os.Geteuid()) {
-		l.add(FindingWritable, path, "belongs to uid %d", st.Uid)
-	}
-	return nil
 }
 
 // leftovers looks in the directories of rules for files that have no effect.
