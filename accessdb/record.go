@@ -47,14 +47,14 @@ func decodeRecord(value []byte) (record, error) {
 	}
 	env, rest, ok := cutField(value[1:], maxEnvLength)
 	if !ok {
-		return refused, malformedRule("length of the environment")
+		return refused, malformedRule("wrong length of the environment")
 	}
 	if !validEnv(env) {
 		return refused, malformedRule("environment is no list of NAME=value and NAME")
 	}
 	exec, rest, ok := cutField(rest, maxExecLength)
 	if !ok || len(rest) != 0 {
-		return refused, malformedRule("length of the command line")
+		return refused, malformedRule("wrong length of the command line")
 	}
 	return record{decision: Allow, env: env, exec: exec}, nil
 }

@@ -1,12 +1,20 @@
 // Command credrpc serves and calls handlers behind UNIX sockets, with the
-// kernel saying who is calling.
+// kernel saying who is calling, and makes, asks and examines access rules.
 //
 //	credrpc serve --listen /run/whoami.sock --mode 0666 --handler whoami --rules /etc/whoami/rules
 //	credrpc call /run/whoami.sock
+//	credrpc rules compile /etc/whoami/rules /etc/whoami/rules.cdb
+//	credrpc rules check --rules /etc/whoami/rules.cdb --uid alice
 //
 // Exit status of call: 0 answered, 1 the server answered an error, 2 wrong
 // usage, 3 the server could not be reached, was too slow, or broke the protocol.
 // Exit status of serve: 0 after SIGTERM or SIGINT, 1 failed, 2 wrong usage.
+// Exit status of rules: 0 done, for check allowed, for lint nothing found; 1 for
+// check denied, for lint something found; 2 wrong usage; 111, as the programs of s6,
+// rules that are wrong or cannot be read or written.
+//
+// The fields of what rules check, list and lint print with --json are stable;
+// "credrpc rules check --help" and so on list them.
 package main
 
 import (
@@ -23,9 +31,10 @@ import (
 // Exit statuses.
 const (
 	exitOK          = 0
-	exitFailed      = 1 // serve failed, or the server answered an error
+	exitFailed      = 1 // serve failed, the server answered an error, rules denied or found fault
 	exitUsage       = 2
-	exitUnreachable = 3 // no answer
+	exitUnreachable = 3   // no answer
+	exitSystem      = 111 // rules: an error of the system or in the rules
 )
 
 // A streams is where a command reads and writes.
@@ -40,6 +49,7 @@ type commandLine struct {
 
 	Serve serveCommand `cmd:"" help:"Serve a built-in handler on a socket until SIGTERM or SIGINT."`
 	Call  callCommand  `cmd:"" help:"Make one call and write the answer to standard output."`
+	Rules rulesCommand `cmd:"" help:"Make, ask and examine access rules."`
 }
 
 // An exitError decides the exit status.
