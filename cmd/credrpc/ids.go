@@ -3,6 +3,8 @@ package main
 import (
 	"os/user"
 	"strconv"
+
+	"credrpc/server"
 )
 
 // userID returns the uid that text names, or nil if text is empty.
@@ -39,4 +41,22 @@ func primaryGroup(text string) (gid uint32, known bool) {
 	}
 	id, err := strconv.ParseUint(u.Gid, 10, 32)
 	return uint32(id), err == nil
+}
+
+// lookUp returns the id that text names: a number, or a name that find knows.
+// It returns nil if text is empty.
+func lookUp(flag, text string, find func(name string) (id string, err error)) (*uint32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	number := text
+	if id, err := find(text); err == nil {
+		number = id
+	}
+	id, err := strconv.ParseUint(number, 10, 32)
+	if err != nil || uint32(id) == server.NoID {
+		return nil, usageError("%s %q: neither a known name nor an id", flag, text)
+	}
+	id32 := uint32(id)
+	return &id32, nil
 }

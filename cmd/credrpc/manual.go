@@ -9,7 +9,10 @@ var manualSections = manpage.Sections{
 	{Title: "EXIT STATUS", Text: `call: 0 answered; 1 the server answered an error; 2 wrong usage; 3 the server
 could not be reached, was too slow, or broke the protocol.
 
-serve: 0 after SIGTERM or SIGINT; 1 failed; 2 wrong usage.`},
+serve: 0 after SIGTERM or SIGINT; 1 failed; 2 wrong usage.
+
+rules: 0 done, allowed, or nothing found; 1 denied, or something found; 2 wrong
+usage; 111 rules that are wrong or cannot be read or written.`},
 	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
 second one comes. SIGHUP makes it load the file of rules; if that cannot be loaded
 the rules in force stay, and the log says why.`},
@@ -19,6 +22,7 @@ server lives and stays when it ends.`},
 calling; a call.
 
 	mkdir -p rules/uid/1000 && touch rules/uid/1000/allow
+	credrpc rules check --rules rules --uid 1000 --gid 1000
 	credrpc serve --listen whoami.sock --mode 0666 --handler whoami --rules rules
 	credrpc call whoami.sock ''`},
 	{Title: "SEE ALSO", Text: `credrpc-bench(1), unix(7), s6-ipcserver-access(8)`},

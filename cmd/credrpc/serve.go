@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"os/user"
 	"strconv"
 	"strings"
 	"syscall"
@@ -119,23 +118,11 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 	if strings.HasPrefix(c.Listen, "@") && (c.Mode != defaultMode || c.Owner != "" || c.Group != "") {
 		return nil, usageError("--mode, --owner, --group: %q is abstract, no permissions protect it", c.Listen)
 	}
-	owner, err := lookUp("--owner", c.Owner, func(name string) (string, error) {
-		u, err := user.Lookup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	})
+	owner, err := userID("--owner", c.Owner)
 	if err != nil {
 		return nil, err
 	}
-	group, err := lookUp("--group", c.Group, func(name string) (string, error) {
-		g, err := user.LookupGroup(name)
-		if err != nil {
-			return "", err
-		}
-		return g.Gid, nil
-	})
+	group, err := groupID("--group", c.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -171,24 +158,6 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
 		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
 	}, nil
-}
-
-// lookUp returns the id that text names: a number, or a name that find knows.
-// It returns nil if text is empty.
-func lookUp(flag, text string, find func(name string) (id string, err error)) (*uint32, error) {
-	if text == "" {
-		return nil, nil
-	}
-	number := text
-	if id, err := find(text); err == nil {
-		number = id
-	}
-	id, err := strconv.ParseUint(number, 10, 32)
-	if err != nil || uint32(id) == server.NoID {
-		return nil, usageError("%s %q: neither a known name nor an id", flag, text)
-	}
-	id32 := uint32(id)
-	return &id32, nil
 }
 
 // echo answers the request.
