@@ -131,7 +131,7 @@ func (p *page) text(text string) {
 			p.WriteString(strings.Repeat("\n", empty))
 		}
 		empty = 0
-		p.line(escape(strings.TrimPrefix(line, "\t")))
+		p.line(escape(strings.TrimPrefix(strings.TrimPrefix(line, "\t"), "    ")))
 	}
 	if state == example {
 		p.endExample()
