@@ -81,21 +81,23 @@ int main(int argc, char **argv) {
 		return 0;
 	}
 	case 'f': // a child that holds the pipes open
-	case 'F': // and one that has left the group
-		if (fork() == 0) {
-			if (request[0] == 'F') setsid();
-			rest_forever();
-		}
+		if (fork() == 0) rest_forever();
 		put(argument, length);
 		return 0;
-	case 'S': // the same, but the child does not stay for long
-		if (fork() == 0) {
+	case 'F': // a child that holds the pipes open and has left the group
+	case 'S': // one that does not stay for long
+	{
+		pid_t child = fork();
+		if (child == 0) {
 			setsid();
+			if (request[0] == 'F') rest_forever();
 			usleep(300000);
 			_exit(0);
 		}
+		while (getsid(child) != child) usleep(100);
 		put(argument, length);
 		return 0;
+	}
 	case 'g': // a group that does not end
 		fork();
 		fork();

@@ -1,0 +1,157 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"credrpc/server"
+)
+
+// TestKilled looks at each reason to end a program, with a shell that has a child in
+// the background and one in the foreground. All three are gone afterwards.
+func TestKilled(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		timeout time.Duration
+		end     func(srv *server.Server, hangUp context.CancelFunc)
+		text    string // that the caller is told, "" if it is told nothing
+	}{
+		{"the deadline", 300 * time.Millisecond, nil, "the call took too long"},
+		{"the caller hangs up", time.Hour, func(_ *server.Server, hangUp context.CancelFunc) { hangUp() }, ""},
+		{"the server closes", time.Hour, func(srv *server.Server, _ context.CancelFunc) { srv.Close() }, "server is closing"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			pids := filepath.Join(t.TempDir(), "pids")
+			script := fmt.Sprintf("sleep 1000 & echo $$ $! >%s; echo some output; sleep 1000; true", pids)
+			srv := &server.Server{CallTimeout: row.timeout}
+			path := serve(t, srv, Config{Program: []string{"sh", "-c", script}})
+			ctx, hangUp := context.WithCancel(t.Context())
+			defer hangUp()
+			answered := make(chan error, 1)
+			go func() {
+				_, err := callUntil(ctx, path, "")
+				answered <- err
+			}()
+			started := startedIn(t, pids)
+			if row.end != nil {
+				row.end(srv, hangUp)
+			}
+			if err := <-answered; err == nil || remoteText(err) != row.text {
+				t.Errorf("the caller is told %v", err)
+			}
+			eventually(t, "the group is gone", func() bool {
+				for _, pid := range started {
+					if alive(pid) {
+						return false
+					}
+				}
+				return true
+			})
+			nothingLeft(t)
+		})
+	}
+}
+
+// startedIn returns the processes of a shell's group, once there are three: the shell
+// and the child that it has written down, and the child in the foreground.
+func startedIn(t testing.TB, pids string) (group []int) {
+	t.Helper()
+	eventually(t, "the shell has two children", func() bool {
+		text, err := os.ReadFile(pids)
+		if err != nil || !strings.HasSuffix(string(text), "\n") {
+			return false
+		}
+		leader, err := strconv.Atoi(strings.Fields(string(text))[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		group = nil
+		for _, p := range processes() {
+			if p.group == leader {
+				group = append(group, p.pid)
+			}
+		}
+		return len(group) == 3
+	})
+	return group
+}
+
+// TestTooMuchOutput checks that a program is ended that goes on after its output has
+// become too large, and its group with it.
+func TestTooMuchOutput(t *testing.T) {
+	path := serve(t, &server.Server{CallTimeout: time.Hour}, Config{MaxOutput: 10,
+		Program: []string{"sh", "-c", "trap '' PIPE; sleep 1000 & echo 01234567890123456789; sleep 1000; true"}})
+	if _, err := call(t, path, ""); remoteText(err) != "the program's output is too large" {
+		t.Errorf("%v", err)
+	}
+	nothingLeft(t)
+}
+
+// TestDescendants checks that nobody waits for a descendant that holds the pipes
+// open; that one in the program's group is killed, and that one which has left it is
+// not.
+func TestDescendants(t *testing.T) {
+	path := serve(t, &server.Server{CallTimeout: time.Hour}, Config{})
+	if got, err := call(t, path, "fanswer"); got != "answer" {
+		t.Errorf("in the group: %q, %v", got, err)
+	}
+	eventually(t, "the descendant is gone", func() bool { return len(running()) == 0 })
+	if got, err := call(t, path, "Fanswer"); got != "answer" {
+		t.Errorf("out of the group: %q, %v", got, err)
+	}
+	left := running()
+	if len(left) != 1 {
+		t.Fatalf("%d descendants are left", len(left))
+	}
+	syscall.Kill(left[0], syscall.SIGKILL)
+	nothingLeft(t)
+}
+
+// TestEndless checks that a descendant which has left the group and writes without
+// end does not make the answer endless.
+func TestEndless(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	script := fmt.Sprintf("setsid sh -c 'echo $$ >%s; exec yes' & while ! [ -s %s ]; do :; done; exit 0", pid, pid)
+	path := serve(t, &server.Server{CallTimeout: time.Hour}, Config{MaxOutput: 1 << 20, Program: []string{"sh", "-c", script}})
+	if got, err := call(t, path, ""); strings.Trim(got, "y\n") != "" || err != nil && remoteText(err) != "the program's output is too large" {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	text, err := os.ReadFile(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody reads: SIGPIPE has ended it.
+	eventually(t, "the writer is gone", func() bool { return !alive(n) })
+	nothingLeft(t)
+}
+
+// TestServerDies kills a server that runs a program, which gets SIGKILL then.
+func TestServerDies(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	cmd, lines := startRole(t, "serve", path, toolPath(t))
+	if !lines.Scan() {
+		t.Fatal("the server has not started")
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := callUntil(t.Context(), path, "s")
+		answered <- err
+	}()
+	eventually(t, "the program runs", func() bool { return len(running()) == 1 })
+	cmd.Process.Kill()
+	if err := <-answered; err == nil || remoteText(err) != "" {
+		t.Errorf("the caller is told %v", err)
+	}
+	eventually(t, "the program is gone", func() bool { return len(running()) == 0 })
+}
