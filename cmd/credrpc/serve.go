@@ -27,7 +27,7 @@ type serveCommand struct {
 	Mode           string        `default:"0600" help:"Permissions of the socket, octal; connecting needs write permission."`
 	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
-	Handler        string        `enum:"echo,whoami" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON."`
+	Handler        string        `enum:"echo,whoami,exec" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON, exec runs a program."`
 	Rules          *string       `placeholder:"PATH" help:"Who may call: a rules directory of s6, read at every call, or a file compiled from one, loaded when it is replaced and at SIGHUP. Without it whoever can connect may call."`
 	Identity       bool          `help:"Allow callers with the server's own user and group without asking the rules."`
 	Compatible     bool          `help:"Take damaged rules as s6 does: a rule that says neither allow nor deny is no match, instead of refusing its callers."`
@@ -37,6 +37,7 @@ type serveCommand struct {
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors)."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
+	execFlags
 }
 
 // Run serves until a signal arrives, then answers what is in flight.
@@ -52,6 +53,9 @@ func (c *serveCommand) Run(s streams) error {
 	if rules != nil {
 		defer rules.Close()
 		srv.Access = rules
+	}
+	if err := c.serveProgram(srv); err != nil {
+		return err
 	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -1,0 +1,54 @@
+package main
+
+import (
+	programs "credrpc/internal/program"
+	"credrpc/server"
+)
+
+// execHandler is the value of --handler that runs a program.
+const execHandler = "exec"
+
+// execFlags are the flags and arguments of --handler exec.
+type execFlags struct {
+	MaxPrograms  *int     `placeholder:"N" help:"With --handler exec: most programs that run at once (64); other calls wait for their turn."`
+	WithoutRules bool     `help:"With --handler exec: run the program for whoever can connect, as only the permissions of the socket say."`
+	Program      []string `arg:"" optional:"" help:"With --handler exec, after --: program to run for each call, and its arguments."`
+}
+
+// serveProgram makes srv, whose rules are set, run the program that the flags name,
+// if it is to run one.
+func (c *serveCommand) serveProgram(srv *server.Server) error {
+	switch {
+	case c.Handler != execHandler:
+		if len(c.Program) > 0 || c.MaxPrograms != nil || c.WithoutRules {
+			return usageError("a program, --max-programs, --without-rules: mean something with --handler exec only")
+		}
+		return nil
+	case len(c.Program) == 0:
+		return usageError("--handler exec: want a program to run, at the end: -- PROGRAM [ARGUMENT ...]")
+	case c.OnLoop:
+		return usageError("--on-loop: a program blocks; leave it out with --handler exec")
+	case srv.Access == nil && !c.WithoutRules:
+		return usageError("--handler exec: want rules that say who may run the program; with --without-rules whoever can connect may")
+	case srv.Access != nil && c.WithoutRules:
+		return usageError("--without-rules: there are rules")
+	case c.MaxPrograms != nil && *c.MaxPrograms < 1:
+		return usageError("--max-programs: want at least 1")
+	}
+	config := programs.Config{
+		Program:      c.Program,
+		LocalPath:    c.Listen,
+		MaxOutput:    c.MaxPayload,
+		WithoutRules: c.WithoutRules,
+		Logger:       srv.Logger,
+	}
+	if c.MaxPrograms != nil {
+		config.MaxPrograms = *c.MaxPrograms
+	}
+	handler, err := programs.New(config)
+	if err != nil {
+		return usageError("--handler exec: %w", err)
+	}
+	srv.Handler = handler
+	return nil
+}
