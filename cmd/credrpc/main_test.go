@@ -62,11 +62,22 @@ func serve(t *testing.T, args ...string) (path string, cmd *exec.Cmd, stderr *bu
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	stderr = bufio.NewReader(pipe)
-	line, err := stderr.ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "credrpc: serving ") {
-		t.Fatalf("the server says %q, %v", line, err)
-	}
+	awaitLine(t, stderr, "credrpc: serving ") // after what it logs of rules
 	return path, cmd, stderr
+}
+
+// awaitLine reads lines until one contains text.
+func awaitLine(t *testing.T, from *bufio.Reader, text string) {
+	t.Helper()
+	for {
+		line, err := from.ReadString('\n')
+		if strings.Contains(line, text) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("no line with %q: %v", text, err)
+		}
+	}
 }
 
 // tempDir returns a directory whose path leaves room for a socket's name.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -35,39 +34,6 @@ func writeRules(t *testing.T, path string, rules ...accessdb.Rule) {
 	}
 }
 
-// serveRules is serve for a command line after which the server logs that it has
-// loaded rules before it says that it serves.
-func serveRules(t *testing.T, args ...string) (path string, cmd *exec.Cmd, stderr *bufio.Reader) {
-	t.Helper()
-	path = filepath.Join(tempDir(t), "s")
-	cmd = program(t, append([]string{"serve", "--listen", path}, args...)...)
-	pipe, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	stderr = bufio.NewReader(pipe)
-	awaitLine(t, stderr, "credrpc: serving ")
-	return path, cmd, stderr
-}
-
-// awaitLine reads lines until one contains text.
-func awaitLine(t *testing.T, from *bufio.Reader, text string) {
-	t.Helper()
-	for {
-		line, err := from.ReadString('\n')
-		if strings.Contains(line, text) {
-			return
-		}
-		if err != nil {
-			t.Fatalf("no line with %q: %v", text, err)
-		}
-	}
-}
-
 // expectCall checks a call's exit status and what it prints: the answer, or the
 // error.
 func expectCall(t *testing.T, path string, status int, text string) {
@@ -91,7 +57,7 @@ func TestServeRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rules := range []string{"rules.cdb", "rules"} {
-		path, _, _ := serveRules(t, "--handler=whoami", "--rules", filepath.Join(dir, rules))
+		path, _, _ := serve(t, "--handler=whoami", "--rules", filepath.Join(dir, rules))
 		expectCall(t, path, exitOK, fmt.Sprintf(`"rule":%q,"env":["ROLE=tester"]}`, ownKey()))
 	}
 }
@@ -100,9 +66,9 @@ func TestServeRules(t *testing.T) {
 func TestServeIdentity(t *testing.T) {
 	rules := filepath.Join(t.TempDir(), "rules.cdb")
 	writeRules(t, rules, accessdb.Rule{Key: ownKey(), Decision: accessdb.Deny})
-	path, _, _ := serveRules(t, "--rules", rules)
+	path, _, _ := serve(t, "--rules", rules)
 	expectCall(t, path, exitFailed, "access denied")
-	path, _, _ = serveRules(t, "--rules", rules, "--handler=whoami", "--identity")
+	path, _, _ = serve(t, "--rules", rules, "--handler=whoami", "--identity")
 	expectCall(t, path, exitOK, `"rule":"identity"`)
 }
 
@@ -122,10 +88,10 @@ func TestServeCompatible(t *testing.T) {
 	if err := os.WriteFile(rules, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	path, _, stderr := serveRules(t, "--rules", rules)
+	path, _, stderr := serve(t, "--rules", rules)
 	expectCall(t, path, exitFailed, "access denied")
 	awaitLine(t, stderr, "neither allow nor deny")
-	path, _, _ = serveRules(t, "--rules", rules, "--compatible", "--handler=whoami")
+	path, _, _ = serve(t, "--rules", rules, "--compatible", "--handler=whoami")
 	expectCall(t, path, exitOK, `"rule":"uid/default"`)
 }
 
@@ -137,7 +103,7 @@ func TestServeReload(t *testing.T) {
 	allow := accessdb.Rule{Key: ownKey(), Decision: accessdb.Allow}
 	deny := accessdb.Rule{Key: ownKey(), Decision: accessdb.Deny}
 	writeRules(t, rules, allow)
-	path, cmd, stderr := serveRules(t, "--rules", rules)
+	path, cmd, stderr := serve(t, "--rules", rules)
 	expectCall(t, path, exitOK, "")
 
 	writeRules(t, rules, deny)
@@ -165,7 +131,7 @@ func TestServeReload(t *testing.T) {
 
 // TestServeWithoutRules checks that SIGHUP does not end a server without rules.
 func TestServeWithoutRules(t *testing.T) {
-	path, cmd, stderr := serveRules(t)
+	path, cmd, stderr := serve(t)
 	cmd.Process.Signal(syscall.SIGHUP)
 	awaitLine(t, stderr, "there are no rules to load")
 	expectCall(t, path, exitOK, "")
@@ -197,4 +163,28 @@ func TestServeRulesRefused(t *testing.T) {
 			t.Errorf("%s: there is a socket", tt.name)
 		}
 	}
+}
+
+// TestExecRules runs the program of a rule in place of the server's, and the
+// server's with the environment of a rule.
+func TestExecRules(t *testing.T) {
+	if _, err := exec.LookPath("execlineb"); err != nil {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatal("execlineb of the Debian package execline is not installed")
+		}
+		t.Skip("execlineb of the Debian package execline is not installed")
+	}
+	env, err := accessdb.NewEnv(accessdb.Modification{Name: "ROLE", Value: "tester"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := filepath.Join(t.TempDir(), "rules.cdb")
+	writeRules(t, rules, accessdb.Rule{Key: ownKey(), Decision: accessdb.Allow, Env: env})
+	path, cmd, stderr := serve(t, "--handler=exec", "--rules", rules, "--", "sh", "-c", `echo "$ROLE $IPCRULE"`)
+	expectCall(t, path, exitOK, "tester "+ownKey()+"\n")
+
+	writeRules(t, rules, accessdb.Rule{Key: "uid/default", Decision: accessdb.Allow, Env: env, Exec: `importas R ROLE echo instead $R`})
+	cmd.Process.Signal(syscall.SIGHUP)
+	awaitLine(t, stderr, "SIGHUP: rules loaded")
+	expectCall(t, path, exitOK, "instead tester\n")
 }
