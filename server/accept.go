@@ -177,7 +177,8 @@ func (w *worker) admit(fd int) *conn {
 	c.decoder.Reset(w.run.limits.maxRequest)
 	ucred, errno := sys.PeerUcred(fd)
 	c.peer = fromUcred(ucred)
-	if reason, ok := w.run.enter(c.peer.UID()); !ok {
+	var reason Reason
+	if c.account, reason = w.run.enter(c.peer.UID()); c.account == nil {
 		// Refused before it was in flight.
 		l.refuseUncounted(c, reason)
 		return nil

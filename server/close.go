@@ -41,13 +41,13 @@ func (l *loop) giveUp(c *conn, r Reason) {
 func (l *loop) close1(c *conn) {
 	if c.mode == sys.Raw {
 		sys.Close(c.fd, sys.Raw)
-		l.run.leave(c.peer.UID())
+		l.run.leave(c)
 		l.recycle(c)
 		return
 	}
 	go func() {
 		sys.Close(c.fd, sys.Yield)
-		l.run.leave(c.peer.UID())
+		l.run.leave(c)
 		l.recycle(c)
 	}()
 }
@@ -79,6 +79,6 @@ func (l *loop) buryAbandoned(c *conn) {
 		l.close1(c)
 		return
 	}
-	l.run.leave(c.peer.UID())
+	l.run.leave(c)
 	l.recycle(c)
 }

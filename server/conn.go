@@ -46,10 +46,12 @@ type conn struct {
 
 	heapIndex int32 // in a deadlines heap, -1 outside; guarded by that heap's owner
 	drained   int32 // bytes drained while lingering
+	charged   int32 // bytes of buffers that the account bears
 	deadline  int64 // of the current wait, on the server's clock
 
-	peer   Credentials // who connected
-	sender Credentials // who sent; invalid until the first piece
+	account *account    // of the user who connected, nil if refused before
+	peer    Credentials // who connected
+	sender  Credentials // who sent; invalid until the first piece
 
 	access accessdb.Result // why the caller may call; zero without [Server.Access]
 
@@ -70,6 +72,7 @@ const keptBuffer = 64 << 10
 
 // release gives c's buffers back.
 func (c *conn) release() {
+	c.credit()
 	if c.answer != nil {
 		// The pool drops what is larger than most lengths that it sees.
 		c.answer.B = c.answer.B[:max(len(c.answer.B), answerHead+answerRoom)]

@@ -30,6 +30,10 @@ func (w *worker) receive(c *conn) (payload []byte, whole bool) {
 	l := w.loop
 	for turn, tries := 0, 0; turn < receiveTurn && tries < turnTries; tries++ {
 		space := w.space(c)
+		if !c.charge() {
+			l.refuse(c, RefusedBytesUID)
+			return nil, false
+		}
 		n, errno := sys.Receive(c.fd, space, &w.received, c.mode)
 		switch {
 		case errno == unix.EAGAIN:
@@ -60,6 +64,10 @@ func (w *worker) receive(c *conn) (payload []byte, whole bool) {
 			return piece, true
 		}
 		c.keep(piece)
+		if !c.charge() {
+			l.refuse(c, RefusedBytesUID)
+			return nil, false
+		}
 		if c.decoder.Done() {
 			return c.request.B, true
 		}

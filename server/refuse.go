@@ -24,7 +24,7 @@ const (
 // of refuse owns c and must not touch it afterwards.
 func (l *loop) refuse(c *conn, r Reason) {
 	linger := l.run.lingering.Add(1) // first, for Shutdown to see the one or the other
-	l.run.leave(c.peer.UID())
+	l.run.leave(c)
 	l.linger(c, r, linger)
 }
 

@@ -56,12 +56,16 @@ func (c *conn) send(head, body []byte) {
 		c.loop.drop(c) // EPIPE, ECONNRESET: the caller is gone
 	default:
 		c.keepRest(head, body, n)
+		if !c.charge() {
+			c.loop.drop(c)
+			return
+		}
 		c.write()
 	}
 }
 
-// keepRest makes c the owner of what follows the first n bytes of head and
-// body. It copies nothing if c owns them already.
+// keepRest makes c the owner of what follows the first n bytes of head, which is in
+// c.answer, and body. It copies nothing if c owns them already.
 func (c *conn) keepRest(head, body []byte, n int) {
 	switch {
 	case len(body) == 0:
@@ -69,9 +73,9 @@ func (c *conn) keepRest(head, body []byte, n int) {
 	case n >= len(head) && c.request != nil && len(c.request.B) > 0 && &c.request.B[0] == &body[0]:
 		c.rest = body[n-len(head):] // a handler that returns the request
 	default:
-		rest := make([]byte, 0, len(head)+len(body)-n)
-		rest = append(rest, head[min(n, len(head)):]...)
-		c.rest = append(rest, body[max(0, n-len(head)):]...)
+		rest := append(c.answer.B[:0], head[min(n, len(head)):]...)
+		c.answer.B = append(rest, body[max(0, n-len(head)):]...)
+		c.rest = c.answer.B
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	DefaultMaxResponse    = 1 << 20          // bytes
 	DefaultMaxCalls       = 4096             // and up to 1024 refused connections besides: below 8192 descriptors
 	DefaultMaxCallsPerUID = 1024             // a quarter of the calls
+	DefaultMaxBytesPerUID = 64 << 20         // bytes, or what eight of the largest calls take
 	DefaultRequestTimeout = 5 * time.Second  // generous: local callers need microseconds
 	DefaultCallTimeout    = 30 * time.Second // generous: enough to start a program
 )
@@ -66,6 +67,13 @@ type Server struct {
 	// MaxCallsPerUID is the most calls in flight for one connecting user. 0 is
 	// 1024 or MaxCalls, whichever is less.
 	MaxCallsPerUID int
+
+	// MaxBytesPerUID is the most bytes that buffers take for one connecting user:
+	// requests that have arrived in part or wait for their handler to return, and
+	// answers that wait for their callers. A call that needs more is refused, or,
+	// with its answer half written, closed. 0 is 64 MiB, and at least enough for
+	// eight of the largest calls; less than one of them needs is an error.
+	MaxBytesPerUID int64
 
 	// RequestTimeout bounds the time from accepting a connection until its
 	// request is whole. 0 is 5 seconds.
@@ -302,6 +310,7 @@ type limits struct {
 	maxResponse      uint32
 	maxCalls         int
 	maxCallsPerUID   int
+	maxBytesPerUID   int64
 	requestTimeout   time.Duration
 	callTimeout      time.Duration
 }
@@ -318,6 +327,8 @@ func (s *Server) limits() (limits, error) {
 		callTimeout:      orDefault(s.CallTimeout, DefaultCallTimeout),
 	}
 	l.maxCallsPerUID = orDefault(s.MaxCallsPerUID, min(DefaultMaxCallsPerUID, l.maxCalls))
+	largest := largestCall(l.maxRequest, l.maxResponse)
+	l.maxBytesPerUID = orDefault(s.MaxBytesPerUID, max(DefaultMaxBytesPerUID, 8*largest))
 	switch {
 	case s.Mode&^fs.ModePerm != 0:
 		return l, &ConfigError{"Mode", fmt.Sprintf("%#o has more than permission bits", uint32(s.Mode))}
@@ -333,12 +344,20 @@ func (s *Server) limits() (limits, error) {
 		return l, &ConfigError{"MaxCallsPerUID", "is negative"}
 	case l.maxCallsPerUID > l.maxCalls:
 		return l, &ConfigError{"MaxCallsPerUID", fmt.Sprintf("%d is over MaxCalls, %d", l.maxCallsPerUID, l.maxCalls)}
+	case l.maxBytesPerUID < largest:
+		return l, &ConfigError{"MaxBytesPerUID", fmt.Sprintf("%d is less than one call may need, %d", l.maxBytesPerUID, largest)}
 	case l.requestTimeout < 0:
 		return l, &ConfigError{"RequestTimeout", "is negative"}
 	case l.callTimeout < 0:
 		return l, &ConfigError{"CallTimeout", "is negative"}
 	}
 	return l, nil
+}
+
+// largestCall returns how many bytes the buffers of one call take at the most: a
+// buffer that grows is up to twice as large as what is in it.
+func largestCall(maxRequest, maxResponse uint32) int64 {
+	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer
 }
 
 func orDefault[T comparable](value, otherwise T) T {

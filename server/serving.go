@@ -38,7 +38,7 @@ type serving struct {
 	panicLog  atomic.Int64 // likewise for handlers that panicked
 	accessLog atomic.Int64 // likewise for decisions that failed
 	pauseLog  atomic.Int64 // when a pause of accepting was last logged, on the server's clock
-	uids      callsByUID
+	accounts  accounts
 
 	closing  atomic.Bool   // no new connections
 	stopping atomic.Bool   // no new work; everybody ends
@@ -65,10 +65,14 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 	s := &serving{
 		handler: srv.Handler, access: srv.Access, audit: srv.Audit,
 		limits: lim, log: srv.logger(), ln: ln,
-		ids:     readIDSpace(),
-		epoch:   time.Now(),
-		conns:   sync.Pool{New: func() any { return new(conn) }},
-		uids:    callsByUID{limit: int32(min(lim.maxCallsPerUID, lim.maxCalls, 1<<30)), calls: make(map[uint32]int32)},
+		ids:   readIDSpace(),
+		epoch: time.Now(),
+		conns: sync.Pool{New: func() any { return new(conn) }},
+		accounts: accounts{
+			maxCalls: int32(min(lim.maxCallsPerUID, lim.maxCalls, 1<<30)),
+			maxBytes: lim.maxBytesPerUID,
+			open:     make(map[uint32]*account),
+		},
 		stop:    make(chan struct{}),
 		ended:   make(chan struct{}),
 		drained: make(chan struct{}),
@@ -281,22 +285,23 @@ func (s *serving) everyWorker() []*worker {
 	return s.workers
 }
 
-// enter admits a call of uid, or says why not.
-func (s *serving) enter(uid uint32) (r Reason, ok bool) {
+// enter admits a call of uid to an account, or says why not.
+func (s *serving) enter(uid uint32) (a *account, r Reason) {
 	if s.inFlight.Add(1) > int64(s.limits.maxCalls) {
 		s.inFlight.Add(-1)
-		return RefusedOverload, false
+		return nil, RefusedOverload
 	}
-	if !s.uids.acquire(uid) {
+	if a = s.accounts.acquire(uid); a == nil {
 		s.inFlight.Add(-1)
-		return RefusedOverloadUID, false
+		return nil, RefusedOverloadUID
 	}
-	return 0, true
+	return a, 0
 }
 
-// leave ends what enter began.
-func (s *serving) leave(uid uint32) {
-	s.uids.release(uid)
+// leave ends what enter began. c keeps nothing from here on.
+func (s *serving) leave(c *conn) {
+	c.release()
+	s.accounts.release(c.account)
 	if s.inFlight.Add(-1) == 0 {
 		s.noteDrained()
 	}

@@ -15,6 +15,9 @@ const (
 	// RefusedOverloadUID: as many calls in flight for one user as
 	// [Server.MaxCallsPerUID] allows.
 	RefusedOverloadUID
+	// RefusedBytesUID: the requests and answers of one user take more than
+	// [Server.MaxBytesPerUID].
+	RefusedBytesUID
 	// RefusedNoCredentials: the kernel gave no credentials, or credentials that
 	// name no process, or an id that this user namespace does not know.
 	RefusedNoCredentials
@@ -46,6 +49,7 @@ const (
 var reasonTexts = [reasons]struct{ name, text string }{
 	RefusedOverload:       {"overload", "server overloaded, try again later"},
 	RefusedOverloadUID:    {"overload_uid", "too many calls in flight for this user, try again later"},
+	RefusedBytesUID:       {"bytes_uid", "too much data in flight for this user, try again later"},
 	RefusedNoCredentials:  {"no_credentials", "no valid credentials came with the request"},
 	RefusedAccess:         {"access", accessText},
 	RefusedAccessError:    {"access_error", accessText},
