@@ -7,8 +7,13 @@ import (
 	"testing"
 )
 
-// writeUIDRules compiles n plain rules for uid 0 to n-1, every tenth a deny.
-func writeUIDRules(t testing.TB, path string, n int) {
+// dense and spread are the nth uid of a site that hands out consecutive ones, and of
+// one that has them all over the place.
+func dense(n uint32) uint32  { return n }
+func spread(n uint32) uint32 { return n * 2654435761 }
+
+// writeUIDRules compiles n plain rules for the first n uids, every tenth a deny.
+func writeUIDRules(t testing.TB, path string, n int, uid func(uint32) uint32) {
 	t.Helper()
 	b, err := Create(path, 0o600)
 	if err != nil {
@@ -16,7 +21,7 @@ func writeUIDRules(t testing.TB, path string, n int) {
 	}
 	defer b.Close()
 	for i := range n {
-		rule := Rule{Key: Key{Kind: KeyUID, ID: uint32(i)}.String(), Decision: Allow}
+		rule := Rule{Key: Key{Kind: KeyUID, ID: uid(uint32(i))}.String(), Decision: Allow}
 		if i%10 == 9 {
 			rule.Decision = Deny
 		}
@@ -52,7 +57,7 @@ func BenchmarkCached(b *testing.B) {
 	for _, n := range benchmarkSizes() {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "rules.cdb")
-			writeUIDRules(b, path, n)
+			writeUIDRules(b, path, n, dense)
 			db := openQuiet(b, path, Options{})
 			for uid := range uint32(64) {
 				db.Check(uid, otherGID)
@@ -73,22 +78,23 @@ func BenchmarkCached(b *testing.B) {
 // allow; cache=none has none.
 func BenchmarkPastCache(b *testing.B) {
 	for _, n := range benchmarkSizes() {
-		for _, cache := range []struct {
-			name string
-			size int
-		}{{"none", -1}, {"miss", 1}} {
-			if n == 1 && cache.size > 0 {
+		for _, row := range []struct {
+			name      string
+			uid       func(uint32) uint32
+			cacheSize int
+		}{{"uids=dense/cache=none", dense, -1}, {"uids=dense/cache=miss", dense, 1}, {"uids=spread/cache=none", spread, -1}} {
+			if n == 1 && row.cacheSize > 0 {
 				continue // one caller is always in the cache
 			}
-			b.Run(fmt.Sprintf("rules=%d/cache=%s", n, cache.name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("rules=%d/%s", n, row.name), func(b *testing.B) {
 				path := filepath.Join(b.TempDir(), "rules.cdb")
-				writeUIDRules(b, path, n)
-				db := openQuiet(b, path, Options{CacheSize: cache.size})
+				writeUIDRules(b, path, n, row.uid)
+				db := openQuiet(b, path, Options{CacheSize: row.cacheSize})
 				random := rand.New(rand.NewPCG(1, 2))
 				b.ReportAllocs()
 				b.ResetTimer()
 				for range b.N {
-					if result, _ := db.Check(random.Uint32N(uint32(n)), otherGID); result.Key.Kind != KeyUID {
+					if result, _ := db.Check(row.uid(random.Uint32N(uint32(n))), otherGID); result.Key.Kind != KeyUID {
 						b.Fatal(result)
 					}
 				}
@@ -103,7 +109,7 @@ func BenchmarkPastCacheAbsent(b *testing.B) {
 	for _, n := range benchmarkSizes() {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "rules.cdb")
-			writeUIDRules(b, path, n)
+			writeUIDRules(b, path, n, dense)
 			db := openQuiet(b, path, Options{})
 			random := rand.New(rand.NewPCG(1, 2))
 			b.ReportAllocs()
@@ -123,7 +129,11 @@ func BenchmarkPastCacheAbsent(b *testing.B) {
 func BenchmarkMemory(b *testing.B) {
 	for _, n := range benchmarkSizes() {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
-			x := newIndex(n)
+			x := newIndex()
+			for i := range uint32(n) {
+				x.add(i, verdictAllow)
+			}
+			x.fit()
 			for i := range x.slots {
 				x.slots[i] = uint64(i)
 			}
@@ -146,7 +156,7 @@ func BenchmarkBuilder(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "rules.cdb")
 			b.ReportAllocs()
 			for range b.N {
-				writeUIDRules(b, path, n)
+				writeUIDRules(b, path, n, dense)
 			}
 		})
 	}
@@ -157,7 +167,7 @@ func BenchmarkReload(b *testing.B) {
 	for _, n := range benchmarkSizes() {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "rules.cdb")
-			writeUIDRules(b, path, n)
+			writeUIDRules(b, path, n, dense)
 			db := openQuiet(b, path, Options{})
 			b.ResetTimer()
 			for range b.N {

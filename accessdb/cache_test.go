@@ -107,30 +107,3 @@ func TestCacheLeavesABusySlotAlone(t *testing.T) {
 		t.Error("a busy slot was written")
 	}
 }
-
-func TestIndexAgreesWithAMap(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 5))
-	for _, n := range []int{0, 1, 2, 3, 100, 10000} {
-		x := newIndex(n)
-		want := make(map[uint32]verdict)
-		for range n {
-			id := random.Uint32N(uint32(2*n + 1))
-			v := verdict(1 + random.IntN(3))
-			x.add(id, v)
-			if _, seen := want[id]; seen {
-				v = verdictRecord
-			}
-			want[id] = v
-		}
-		for id := range uint32(2*n + 2) {
-			if got := x.get(id); got != want[id] {
-				t.Errorf("%d ids: %d is %v, want %v", n, id, got, want[id])
-			}
-		}
-		for _, id := range []uint32{1<<32 - 2, 1 << 31, 1<<31 - 1} {
-			if got := x.get(id); got != verdictNone {
-				t.Errorf("%d ids: %d is %v", n, id, got)
-			}
-		}
-	}
-}

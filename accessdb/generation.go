@@ -45,16 +45,7 @@ func newGeneration(data []byte, self IDs, compatible bool, cacheSize int) (*gene
 }
 
 func (g *generation) buildIndex() error {
-	uids, gids := 0, 0
-	for b := range g.database.All() {
-		switch key, _ := parseKey(b); key.Kind {
-		case KeyUID:
-			uids++
-		case KeyGID:
-			gids++
-		}
-	}
-	g.uids, g.gids = newIndex(uids), newIndex(gids)
+	g.uids, g.gids = newIndex(), newIndex()
 	for b, value := range g.database.All() {
 		key, ok := parseKey(b)
 		if !ok {
@@ -69,6 +60,8 @@ func (g *generation) buildIndex() error {
 		}
 		g.add(key, v)
 	}
+	g.uids.fit()
+	g.gids.fit()
 	return nil
 }
 

@@ -122,7 +122,7 @@ func askGeneration(t *testing.T, db *DB, random *rand.Rand, before int) bool {
 // Replaced files are unmapped, even when nothing else makes the collector run.
 func TestReplacedFilesAreUnmapped(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rules.cdb")
-	writeUIDRules(t, path, 100000)
+	writeUIDRules(t, path, 100000, dense)
 	info, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestReplacedFilesAreUnmapped(t *testing.T) {
 // Whoever holds rules of the DB while it is closed and replaced gets them all.
 func TestIterationOutlivesReplacementAndClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "rules.cdb")
-	writeUIDRules(t, path, 1000)
+	writeUIDRules(t, path, 1000, dense)
 	db := openQuiet(t, path, Options{})
 	n := 0
 	for _, err := range db.Rules() {
