@@ -18,7 +18,8 @@ type compileCommand struct {
 
 // Help describes what makes a file and what does not.
 func (*compileCommand) Help() string {
-	return `The file is as s6-accessrules-cdb-from-fs makes it, its permissions included unless --mode is given. ` +
+	return `The file has the records that s6-accessrules-cdb-from-fs makes, sorted by key, and like the file of ` +
+		`s6 2.11 only its owner can read it: for a server that runs as another user --mode has to say more. ` +
 		`It appears at once, complete and on disk; whatever goes wrong before leaves the old file. ` +
 		`Killed by a signal, the command leaves a temporary file beside it, whose name begins with a dot.
 
