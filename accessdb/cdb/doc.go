@@ -65,4 +65,7 @@
 // flipped that a search depends on, or with its end missing. Not looked at are the
 // positions of tables without slots, the hashes in empty slots, and the bytes of
 // values.
+//
+// [FindAt] is for who asks once and cannot pay for that: it takes an unverified file,
+// reads a few hundred bytes of it, and sees only the damage that it meets.
 package cdb

@@ -25,13 +25,18 @@ func checkReader(t *testing.T, data []byte) {
 		if !errors.Is(err, ErrMalformed) {
 			t.Fatal(err)
 		}
+		checkUnverified(t, data)
 		return
 	}
 	count := 0
 	for key := range r.All() {
 		count++
-		if _, ok := r.Find(key); !ok {
+		want, ok := r.Find(key)
+		if !ok {
 			t.Fatalf("key %q is listed and not found", key)
+		}
+		if got, ok, err := findAt(data, key); err != nil || !ok || !bytes.Equal(got, want) {
+			t.Fatalf("FindAt(%q) = %q, %t, %v; Find = %q", key, got, ok, err, want)
 		}
 	}
 	if count != r.Len() {
@@ -40,6 +45,20 @@ func checkReader(t *testing.T, data []byte) {
 	r.Find([]byte("uid/default"))
 	if !bytes.Equal(before, data) {
 		t.Fatal("the reader changed the file")
+	}
+}
+
+// checkUnverified checks what FindAt promises of a file that is no database: an
+// error that says so, or a value that is a part of the file.
+func checkUnverified(t *testing.T, data []byte) {
+	for _, key := range []string{"", "uid/1000", "uid/default", "ootpwgq", "a", "c"} {
+		value, ok, err := findAt(data, []byte(key))
+		if err != nil && !errors.Is(err, ErrMalformed) {
+			t.Fatal(err)
+		}
+		if ok && !bytes.Contains(data, value) {
+			t.Fatalf("FindAt(%q) = %q, which is not in the file", key, value)
+		}
 	}
 }
 

@@ -36,35 +36,31 @@ func (r *Reader) Len() int { return r.count }
 // as long as the slice given to [NewReader] is. Find allocates nothing.
 func (r *Reader) Find(key []byte) (value []byte, ok bool) {
 	h := hash(key)
-	entry, ok := r.at(uint64(h%tableCount)*pairSize, pairSize)
+	entry, ok := r.at(headerEntry(h), pairSize)
 	if !ok {
 		return nil, false
 	}
 	table, slots := pair(entry)
-	if slots == 0 {
-		return nil, false
-	}
-	slot := (h / tableCount) % slots
-	for range slots {
-		b, ok := r.at(uint64(table)+uint64(slot)*pairSize, pairSize)
+	for s := newSearch(h, table, slots); ; {
+		position, ok := s.next()
 		if !ok {
 			return nil, false
 		}
-		slotHash, position := pair(b)
-		if position == 0 {
+		slot, ok := r.at(position, pairSize)
+		if !ok {
+			return nil, false
+		}
+		slotHash, record := pair(slot)
+		if record == 0 {
 			return nil, false
 		}
 		if slotHash == h {
-			k, v, ok := r.record(uint64(position))
+			k, v, ok := r.record(uint64(record))
 			if ok && string(k) == string(key) {
 				return v, true
 			}
 		}
-		if slot++; slot == slots {
-			slot = 0
-		}
 	}
-	return nil, false
 }
 
 // All yields every record, key and value, in the order of adding. Both are parts
