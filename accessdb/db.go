@@ -54,7 +54,8 @@ type Options struct {
 // setDefaults puts values in place of zeros.
 func (o *Options) setDefaults() {
 	if o.Self == nil {
-		o.Self = &IDs{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+		own := ownIDs()
+		o.Self = &own
 	}
 	if o.CacheSize == 0 {
 		o.CacheSize = defaultCacheSize
@@ -252,4 +253,6 @@ func (db *DB) Stats() Stats {
 }
 
 // wrap names the path in an error.
-func (db *DB) wrap(err error) error { return fmt.Errorf("accessdb: %s: %w", db.path, err) }
+func (db *DB) wrap(err error) error { return wrap(db.path, err) }
+
+func wrap(path string, err error) error { return fmt.Errorf("accessdb: %s: %w", path, err) }

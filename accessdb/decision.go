@@ -1,6 +1,9 @@
 package accessdb
 
-import "strconv"
+import (
+	"os"
+	"strconv"
+)
 
 // Decision is the outcome of the rules. The zero value refuses.
 type Decision uint8
@@ -165,6 +168,9 @@ type Rule struct {
 
 // IDs are the effective uid and gid of a process.
 type IDs struct{ UID, GID uint32 }
+
+// ownIDs returns the ids of this process.
+func ownIDs() IDs { return IDs{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())} }
 
 // order fills in the keys to try for a caller and returns how many they are.
 func order(keys *[5]Key, uid, gid uint32, self IDs) (n int) {

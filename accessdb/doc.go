@@ -49,6 +49,11 @@
 // returned, and a cleanup attached to the generation unmaps it after that. The
 // path of a check has no lock and no reference count.
 //
+// A process that is started for one caller and ends has no use for a DB: [CheckFile]
+// and [CheckDirectory] decide once. They verify nothing beyond what they read, so a
+// file that was damaged, by a disk say, can hide a rule from them, where [Open]
+// refuses it.
+//
 // # Replacing a file
 //
 // Rules are replaced by renaming a complete file over the old one, which

@@ -8,7 +8,7 @@ var (
 	ErrNotRules = errors.New("accessdb: neither a regular file nor a directory")
 	// ErrFileTooLarge reports a file larger than [Options.MaxFileSize].
 	ErrFileTooLarge = errors.New("accessdb: file too large")
-	// ErrChanging reports a file that was written to while it was copied.
+	// ErrChanging reports a file that was written to while it was read.
 	ErrChanging = errors.New("accessdb: file changes while it is read")
 	// ErrModifiedInPlace reports a file whose content was changed in place instead
 	// of being replaced by a rename. The watcher leaves it alone; see [DB.Reload].

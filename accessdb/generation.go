@@ -127,15 +127,5 @@ func (g *generation) read(key Key) (Result, error) {
 	if !ok {
 		return Result{}, nil
 	}
-	r, err := decodeRecord(value)
-	if errors.Is(err, ErrUnknownValue) && g.compatible {
-		return Result{}, nil
-	}
-	if err != nil {
-		return Result{Decision: Deny, Key: key}, fmt.Errorf("%w: %v", err, key)
-	}
-	if r.decision != Allow {
-		return Result{Decision: r.decision, Key: key}, nil
-	}
-	return Result{Decision: Allow, Key: key, Env: Env{string(r.env)}, Exec: string(r.exec)}, nil
+	return resultOf(key, value, g.compatible)
 }

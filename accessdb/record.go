@@ -2,6 +2,7 @@ package accessdb
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -109,4 +110,18 @@ func decodeRule(key, value []byte) (Rule, error) {
 		err = fmt.Errorf("%w: %q", err, key)
 	}
 	return rule, err
+}
+
+// resultOf makes a result of the record of a key, with copies of what it has. With
+// an error the decision is Deny. A compatible result is NotFound for a record that
+// says neither allow nor deny.
+func resultOf(key Key, value []byte, compatible bool) (Result, error) {
+	r, err := decodeRecord(value)
+	if errors.Is(err, ErrUnknownValue) && compatible {
+		return Result{}, nil
+	}
+	if err != nil {
+		return Result{Decision: Deny, Key: key}, fmt.Errorf("%w: %v", err, key)
+	}
+	return Result{Decision: r.decision, Key: key, Env: Env{string(r.env)}, Exec: string(r.exec)}, nil
 }
