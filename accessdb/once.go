@@ -30,11 +30,11 @@ func CheckFile(path string, options Options, uid, gid uint32) (Result, error) {
 	if result, err := beforeRules(options.Identity, self, uid, gid); err != nil || result.Decision == Allow {
 		return result, err
 	}
-	f, state, err := openRegular(path)
+	f, state, err := openDescriptor(path)
 	if err != nil {
 		return Result{}, wrap(path, err)
 	}
-	defer f.Close()
+	defer f.close()
 	if state.size > options.MaxFileSize {
 		return Result{}, wrap(path, ErrFileTooLarge)
 	}

@@ -33,20 +33,55 @@ func (s stamp) sameContent(other stamp) bool { return s.size == other.size && s.
 
 // openRegular opens a regular file for reading. It does not wait for a pipe.
 func openRegular(path string) (*os.File, stamp, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, state, err := openDescriptor(path)
 	if err != nil {
 		return nil, stamp{}, err
 	}
-	st, err := statFile(f)
-	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+	return os.NewFile(uintptr(fd), path), state, nil
+}
+
+// openDescriptor is openRegular without package os, whose files come with a poller
+// and a finalizer: work for threads that a short process has no need of otherwise.
+func openDescriptor(path string) (descriptor, stamp, error) {
+	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return -1, stamp{}, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	d := descriptor(fd)
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err != nil {
+		err = &fs.PathError{Op: "fstat", Path: path, Err: err}
+	} else if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		err = ErrNotRules
 	}
 	if err != nil {
-		f.Close()
-		return nil, stamp{}, err
+		d.close()
+		return -1, stamp{}, err
 	}
-	return f, stampOf(&st), nil
+	return d, stampOf(&st), nil
 }
+
+// descriptor is an open file.
+type descriptor int
+
+// ReadAt reads with pread(2); see io.ReaderAt.
+func (d descriptor) ReadAt(b []byte, offset int64) (n int, err error) {
+	for n < len(b) {
+		read, err := unix.Pread(int(d), b[n:], offset+int64(n))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return n, os.NewSyscallError("pread", err)
+		case read == 0:
+			return n, io.EOF
+		default:
+			n += read
+		}
+	}
+	return n, nil
+}
+
+func (d descriptor) close() { _ = unix.Close(int(d)) } // only read: nothing to lose
 
 func statFile(f *os.File) (st unix.Stat_t, err error) {
 	if err = unix.Fstat(int(f.Fd()), &st); err != nil {
