@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestOneDoor checks that no other package of this module imports unsafe or
-// makes raw system calls.
+// TestOneDoor checks that no package of this module outside this directory imports
+// unsafe, makes raw system calls, or has parts in C or assembly, which can do both.
 func TestOneDoor(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -25,6 +25,9 @@ func TestOneDoor(t *testing.T) {
 		if entry.IsDir() && (path == filepath.Join(root, "internal", "sys") || path != root && strings.HasPrefix(entry.Name(), ".")) {
 			return filepath.SkipDir
 		}
+		if strings.HasSuffix(path, ".s") || strings.HasSuffix(path, ".S") {
+			t.Errorf("%s is assembly", path)
+		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return nil
 		}
@@ -35,8 +38,8 @@ func TestOneDoor(t *testing.T) {
 			return err
 		}
 		for _, spec := range file.Imports {
-			if spec.Path.Value == `"unsafe"` {
-				t.Errorf("%s imports unsafe", set.Position(spec.Pos()))
+			if spec.Path.Value == `"unsafe"` || spec.Path.Value == `"C"` {
+				t.Errorf("%s imports %s", set.Position(spec.Pos()), spec.Path.Value)
 			}
 		}
 		ast.Inspect(file, func(n ast.Node) bool {

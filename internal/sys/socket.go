@@ -131,3 +131,24 @@ func Poll(fd int, events int16, timeout int) (revents int16, errno unix.Errno) {
 	}
 	return p.Revents, errno
 }
+
+// LocalPath returns the path that a socket is bound to, or "" when it is bound to
+// none: to an abstract name, say, or as a socket of another family. See
+// getsockname(2), and "Pathname sockets" in unix(7): the path ends at a zero byte
+// or where the address ends.
+func LocalPath(fd int) (path string, errno unix.Errno) {
+	var a unix.RawSockaddrUnix
+	size := uint32(unsafe.Sizeof(a))
+	_, _, errno = unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 || a.Family != unix.AF_UNIX {
+		return "", errno
+	}
+	var b []byte
+	for _, c := range a.Path {
+		if c == 0 {
+			break
+		}
+		b = append(b, byte(c))
+	}
+	return string(b), 0
+}
