@@ -3,8 +3,9 @@
 
 all: build
 
-build: # static binaries in bin/
+build: # static binaries in bin/; credrpc-access needs a C compiler
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=1 go build -trimpath -o bin/ -ldflags '-linkmode external -extldflags -static' ./cmd/credrpc-access
 
 test: # what the README says
 	go test ./...

@@ -1,0 +1,2 @@
+/* The least program: for measuring what comes before it. */
+int main(void) { return 0; }
