@@ -85,6 +85,61 @@ Lists.
 	}
 }
 
+const packageComment = `Command tool does things. It does them well:
+
+	tool thing
+
+# Exit status
+
+	0  good
+
+Any other is bad, see [os.Exit].
+
+  - One item.
+  - Another.
+`
+
+func writtenComment(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	if err := WriteComment(&b, "tool", packageComment); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestWriteComment(t *testing.T) {
+	const want = `.TH "TOOL" "1" "" "tool" "User Commands"
+.SH "NAME"
+tool \- does things
+.SH "DESCRIPTION"
+Command tool does things. It does them well:
+.PP
+.RS "4"
+.EX
+tool thing
+.EE
+.RE
+.SH "EXIT STATUS"
+.RS "4"
+.EX
+0  good
+.EE
+.RE
+.PP
+Any other is bad, see os.Exit.
+.TP "4"
+\(bu
+One item.
+.TP "4"
+\(bu
+Another.
+`
+	if got := writtenComment(t); got != want {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 // TestReadable has a formatter look for mistakes. There is no date on purpose.
 func TestReadable(t *testing.T) {
 	mandoc, err := exec.LookPath("mandoc")
@@ -94,12 +149,14 @@ func TestReadable(t *testing.T) {
 		}
 		t.Skip("mandoc of the Debian package mandoc is not installed")
 	}
-	lint := exec.Command(mandoc, "-T", "lint", "-W", "warning")
-	lint.Stdin = strings.NewReader(written(t))
-	out, _ := lint.CombinedOutput() // its status counts the missing date too
-	for line := range strings.Lines(string(out)) {
-		if !strings.Contains(line, "missing date") {
-			t.Error(line)
+	for _, page := range []string{written(t), writtenComment(t)} {
+		lint := exec.Command(mandoc, "-T", "lint", "-W", "warning")
+		lint.Stdin = strings.NewReader(page)
+		out, _ := lint.CombinedOutput() // its status counts the missing date too
+		for line := range strings.Lines(string(out)) {
+			if !strings.Contains(line, "missing date") {
+				t.Error(line)
+			}
 		}
 	}
 }
