@@ -35,6 +35,11 @@ func fromUcred(u sys.Ucred) Credentials {
 // Valid reports whether the kernel vouches for c.
 func (c Credentials) Valid() bool { return c.pid > 0 }
 
+// known reports whether c names a process, a user and a group.
+func (s *serving) known(c Credentials) bool {
+	return c.Valid() && s.ids.Known(c.uid, c.gid)
+}
+
 // PID returns the process id in the server's pid namespace, 0 if c is invalid.
 // Process ids are reused: it is for logs, never for a decision.
 func (c Credentials) PID() int { return int(c.pid) }

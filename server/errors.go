@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+
+	"credrpc/internal/listen"
 )
 
 // Before serving.
@@ -16,10 +18,10 @@ var (
 
 	// ErrAddressInUse reports a path on which another server is or is being
 	// started.
-	ErrAddressInUse = errors.New("another server uses it")
+	ErrAddressInUse = listen.ErrAddressInUse
 
 	// ErrNotSocket reports a path at which something else than a socket is.
-	ErrNotSocket = errors.New("exists and is not a socket; it is left alone")
+	ErrNotSocket = listen.ErrNotSocket
 )
 
 // After serving.

@@ -168,7 +168,7 @@ func (s *Server) ListenAndServe(path string) error {
 	if mode == 0 {
 		mode = 0o600
 	}
-	ln, err := listen(path, mode, s.Owner, s.Group)
+	ln, err := newListener(path, mode, s.Owner, s.Group)
 	if err != nil {
 		return fmt.Errorf("server: listen on %q: %w", path, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"credrpc/internal/idspace"
+
 	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 )
@@ -23,7 +25,7 @@ type serving struct {
 	limits   limits
 	log      *slog.Logger
 	ln       *listener
-	ids      idSpace
+	ids      idspace.Space
 	epoch    time.Time // of the server's clock
 	loops    []*loop
 	watch    *watch
@@ -65,7 +67,7 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 	s := &serving{
 		handler: srv.Handler, access: srv.Access, audit: srv.Audit,
 		limits: lim, log: srv.logger(), ln: ln,
-		ids:   readIDSpace(),
+		ids:   idspace.Read(),
 		epoch: time.Now(),
 		conns: sync.Pool{New: func() any { return new(conn) }},
 		accounts: accounts{
