@@ -6,7 +6,7 @@
 //
 // A raw call does not tell the Go scheduler that the thread is in the kernel.
 // That saves its bookkeeping and is right for calls on non-blocking descriptors,
-// which return at once. A yielding call ([Poll], [PollThree]) tells
+// which return at once. A yielding call ([Poll], [PollThree], [DeadChild]) tells
 // it, because it waits. [WaitingSend] and [WaitingReceive] wait without telling it;
 // they are for the load generator, which has a processor of the scheduler for each
 // of its threads.

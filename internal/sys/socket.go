@@ -30,6 +30,21 @@ func Accept(listener int) (fd int, errno unix.Errno) {
 	}
 }
 
+// AcceptBlocking takes a connection off the backlog of the non-blocking listener
+// and stores the caller's address in from. The connection is blocking, as
+// programs expect of their standard input, and closed on exec. See accept4(2).
+func AcceptBlocking(listener int, from *Address) (fd int, errno unix.Errno) {
+	for {
+		size := uint32(unsafe.Sizeof(from.raw))
+		r, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&from.raw)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_CLOEXEC, 0, 0)
+		if errno != unix.EINTR {
+			from.size = min(uintptr(size), unsafe.Sizeof(from.raw))
+			return int(r), errno
+		}
+	}
+}
+
 // Stream makes a non-blocking AF_UNIX stream socket that is closed on exec. See
 // unix(7).
 func Stream() (fd int, errno unix.Errno) {
@@ -87,6 +102,24 @@ func MakeAddress(path string) (a Address, ok bool) {
 		a.size-- // an abstract name has no terminator
 	}
 	return a, true
+}
+
+// Path returns the path, or "" for an abstract name and for a socket without
+// address. Whoever bound the socket chose it. It holds no NUL byte.
+func (a *Address) Path() string {
+	start := unsafe.Offsetof(a.raw.Path)
+	if a.size <= start || a.raw.Path[0] == 0 {
+		return ""
+	}
+	// A path of full length has no terminator. See unix(7).
+	path := make([]byte, 0, len(a.raw.Path))
+	for _, c := range a.raw.Path[:a.size-start] {
+		if c == 0 {
+			break
+		}
+		path = append(path, byte(c))
+	}
+	return string(path)
 }
 
 // Connect connects fd to a. On a non-blocking socket it returns EAGAIN when the
