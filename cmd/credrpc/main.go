@@ -47,9 +47,10 @@ type streams struct {
 type commandLine struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Serve serveCommand `cmd:"" help:"Serve a built-in handler on a socket until SIGTERM or SIGINT."`
-	Call  callCommand  `cmd:"" help:"Make one call and write the answer to standard output."`
-	Rules rulesCommand `cmd:"" help:"Make, ask and examine access rules."`
+	Serve     serveCommand     `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
+	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
+	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
+	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 
 // An exitError decides the exit status.

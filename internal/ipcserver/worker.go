@@ -1,0 +1,94 @@
+package ipcserver
+
+import (
+	"os"
+	"time"
+
+	"credrpc/internal/sys"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// acceptPause is how many milliseconds the leader stops accepting when the
+	// system has run out of something that accepting needs.
+	acceptPause = 10
+
+	// pauseLogInterval is the least time between two messages about that. Callers
+	// can cause it.
+	pauseLogInterval = time.Minute
+)
+
+// A worker leads, or spawns.
+type worker struct {
+	*server
+	scratch [16 << 10]byte // for what a refused caller has sent
+}
+
+// run takes connections and runs programs on them until the server ends.
+func (w *worker) run() {
+	var conn connection
+	for w.next(&conn) {
+		w.spawn(&conn)
+	}
+}
+
+// next leads until it has a connection to run a program for. It returns false when
+// the server ends.
+func (w *worker) next(conn *connection) bool {
+	w.lead.Lock()
+	defer w.lead.Unlock()
+	for !w.closing.Load() {
+		if w.children.full() {
+			w.await(-1, -1)
+			continue
+		}
+		var from sys.Address
+		fd, errno := sys.AcceptBlocking(w.listener.fd, &from)
+		switch errno {
+		case 0:
+			*conn = connection{fd: fd, path: from.Path()}
+			if w.examine(conn) {
+				return true
+			}
+			w.refuse(conn)
+		case unix.EAGAIN:
+			w.await(w.listener.fd, -1)
+		case unix.ECONNABORTED:
+		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+			w.pause(errno)
+		default:
+			w.fail(failed("accept", os.NewSyscallError("accept4", errno)))
+		}
+	}
+	return false
+}
+
+// await waits for a wakeup, for fd to be readable unless it is negative, or for
+// timeout milliseconds unless that is negative.
+func (s *server) await(fd, timeout int) {
+	_, woken, errno := sys.PollThree(s.wakeup, fd, -1, timeout)
+	if errno != 0 {
+		s.fail(failed("wait for callers", os.NewSyscallError("poll", errno)))
+	}
+	if woken && !s.closing.Load() {
+		var count [8]byte
+		unix.Read(s.wakeup, count[:])
+	}
+}
+
+// wake ends the leader's waiting. Only the end of the server is for good.
+func (s *server) wake() {
+	unix.Write(s.wakeup, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+}
+
+// pause waits for what accepting lacks. Callers wait in the backlog.
+func (s *server) pause(cause unix.Errno) {
+	if now := time.Now(); now.Sub(s.pauseLogged) > pauseLogInterval {
+		s.pauseLogged = now
+		if s.log.at(normal) {
+			s.log.warning("unable to accept: %v; trying again until there is room", cause)
+		}
+	}
+	s.await(-1, acceptPause)
+}
