@@ -34,14 +34,16 @@ func (c *accessCommand) Validate() error {
 func (c *accessCommand) Run() error {
 	return withBench(c.JSON, func(b *bench) error {
 		r, failed := b.Access(b.ctx, suite.AccessConfig{
-			Load:     c.Load,
-			Rounds:   c.Rounds,
-			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
-			Loops:    c.Loops,
-			OnLoop:   c.OnLoop,
-			Rules:    c.Rules,
-			Seed:     c.Seed,
+			PairsConfig: suite.PairsConfig{
+				Load:     c.Load,
+				Rounds:   c.Rounds,
+				Duration: time.Duration(c.Seconds * float64(time.Second)),
+				Payload:  c.Payload,
+				Seed:     c.Seed,
+			},
+			Loops:  c.Loops,
+			OnLoop: c.OnLoop,
+			Rules:  c.Rules,
 		})
 		b.progress.clear()
 		if failed == nil && r.Errors() > 0 {

@@ -23,6 +23,7 @@ type commands struct {
 	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	Access   accessCommand   `cmd:"" help:"Measure what access rules cost: none, from the cache, past it, from a directory."`
+	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
 	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
 	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`

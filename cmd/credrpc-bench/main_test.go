@@ -308,3 +308,21 @@ func TestManual(t *testing.T) {
 		t.Errorf("%v: docs/man/credrpc-bench.1 is out of date; run \"go generate ./cmd/...\"", err)
 	}
 }
+
+func TestUCSPI(t *testing.T) {
+	if _, err := exec.LookPath("s6-ipcserver"); err != nil {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatal("the Debian package s6 is not installed")
+		}
+		t.Skip("the Debian package s6 is not installed")
+	}
+	out, err := run(t, "ucspi", "--rounds", "2", "--seconds", "0.1", "--load", "t4")
+	if err != nil || !strings.Contains(out, "credrpc ipcserver -x by s6-ipcserver without rules") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for _, step := range []string{"s6-ipcserver, s6-ipcserver-access -x ", "s6-ipcserver, no rules ", "credrpc ipcserver -x ", "credrpc ipcserver, no rules "} {
+		if !strings.Contains(out, "\n"+step) {
+			t.Errorf("no row %q:\n%s", step, out)
+		}
+	}
+}

@@ -23,6 +23,7 @@ type serverCommand struct {
 	Floor     floorServer     `cmd:"" help:"The least that a server must do, in C."`
 	Reference referenceServer `cmd:"" help:"The naive server: a goroutine a connection, package net."`
 	Eventloop eventloopServer `cmd:"" help:"The server of this module."`
+	IPCServer ipcserverServer `cmd:"" name:"ipcserver" passthrough:"" help:"The UCSPI server of this module, as credrpc ipcserver."`
 }
 
 // socketArg is where a server listens.

@@ -11,6 +11,8 @@ could not be reached, was too slow, or broke the protocol.
 
 serve: 0 after SIGTERM or SIGINT; 1 failed; 2 wrong usage.
 
+ipcserver: see above.
+
 rules: 0 done, allowed, or nothing found; 1 denied, or something found; 2 wrong
 usage; 111 rules that are wrong or cannot be read or written.`},
 	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
@@ -25,5 +27,5 @@ calling; a call.
 	credrpc rules check --rules rules --uid 1000 --gid 1000
 	credrpc serve --listen whoami.sock --mode 0666 --handler whoami --rules rules
 	credrpc call whoami.sock ''`},
-	{Title: "SEE ALSO", Text: `credrpc-bench(1), unix(7), s6-ipcserver-access(8)`},
+	{Title: "SEE ALSO", Text: `credrpc-access(1), credrpc-bench(1), unix(7)`},
 }

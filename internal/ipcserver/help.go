@@ -69,3 +69,6 @@ Exit status: 0 after TERM, QUIT or ABRT; 100 wrong usage; 111 the system refused
 something. Without rules at start there is no server; when a new rulesfile cannot
 be loaded the old rules stay in force.
 `
+
+// Help returns what the command is and takes, for a manual.
+func Help() string { return help }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/bench/suite"
+	"credrpc/internal/ipcserver"
+)
+
+// A ucspiCommand compares servers that run a program for every connection.
+type ucspiCommand struct {
+	Load    load.Load `default:"t16" help:"Load."`
+	Rounds  int       `default:"11" help:"Rounds, in each of which every server has the load once."`
+	Seconds float64   `default:"1" help:"Length of a run."`
+	Payload int       `default:"32" help:"Bytes of a call's payload."`
+	Seed    uint64    `default:"1" help:"Seed of the order of the servers."`
+	Access  string    `placeholder:"PATH" help:"A credrpc-access, to measure it in place of s6-ipcserver-access too."`
+	JSON    string    `placeholder:"FILE" help:"Write everything to FILE."`
+}
+
+// Help says what is needed.
+func (*ucspiCommand) Help() string {
+	return `Needs a C compiler and the Debian package s6.`
+}
+
+// Validate reports numbers that make no sense.
+func (c *ucspiCommand) Validate() error { return validRounds(c.Rounds, c.Seconds) }
+
+// Run measures and prints, and fails if a call was not answered right.
+func (c *ucspiCommand) Run() error {
+	return withBench(c.JSON, func(b *bench) error {
+		r, failed := b.UCSPI(b.ctx, suite.UCSPIConfig{
+			PairsConfig: suite.PairsConfig{
+				Load:     c.Load,
+				Rounds:   c.Rounds,
+				Duration: time.Duration(c.Seconds * float64(time.Second)),
+				Payload:  c.Payload,
+				Seed:     c.Seed,
+			},
+			AccessProgram: c.Access,
+		})
+		b.progress.clear()
+		if failed == nil && r.Errors() > 0 {
+			failed = errAnswers
+		}
+		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+	})
+}
+
+// An ipcserverServer is credrpc ipcserver.
+type ipcserverServer struct {
+	Args []string `arg:"" optional:"" help:"Those of credrpc ipcserver."`
+}
+
+// Run serves until a signal.
+func (c *ipcserverServer) Run() error {
+	if status := ipcserver.Run(c.Args, os.Stdout, os.Stderr); status != 0 {
+		return fmt.Errorf("ended with status %d", status)
+	}
+	return nil
+}
