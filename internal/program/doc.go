@@ -54,9 +54,9 @@
 // then kills the process group. It is joined before the child is waited for. As
 // long as nobody has waited for it, a child that has ended is a zombie whose pid,
 // and with it the number of its group, is not given to anybody else (wait(2)): no
-// signal can reach a stranger. That is why os/exec is not used, which may wait
-// while [os/exec.Cmd.Cancel] is about to signal; it also takes four goroutines for
-// a call, and half as much time again (docs/ARCHITECTURE.md).
+// signal can reach a stranger. That is why os/exec is not used, which may have waited
+// already when its Cancel sends the signal; it also takes more goroutines and more
+// time (docs/ARCHITECTURE.md).
 //
 // # How a program ends
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -133,6 +134,39 @@ func TestEndless(t *testing.T) {
 	}
 	// Nobody reads: SIGPIPE has ended it.
 	eventually(t, "the writer is gone", func() bool { return !alive(n) })
+	nothingLeft(t)
+}
+
+// TestEndedBefore looks at a program that has ended before anything of its output is
+// read: all of it is in the pipes.
+func TestEndedBefore(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, row := range []struct {
+		script, answer string
+		err            string
+	}{
+		{"yes | head -c 60000", strings.Repeat("y\n", 30000), ""},
+		{"yes | head -c 60000; echo it failed >&2; exit 1", "", "it failed"},
+	} {
+		c, err := start(command{path: "/bin/sh", arguments: []string{"sh", "-c", row.script}, environment: []string{"PATH=" + safePath}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the program has ended", func() bool {
+			p, ok := readProcess(c.pid)
+			return ok && p.state == "Z"
+		})
+		out := output{limit: 60000}
+		status, err := c.run(t.Context(), []byte("request"), &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := out.result(status)
+		if string(answer) != row.answer || (err == nil) != (row.err == "") || err != nil && err.Error() != row.err {
+			t.Errorf("%q: %d bytes, %v", row.script, len(answer), err)
+		}
+	}
 	nothingLeft(t)
 }
 
