@@ -160,9 +160,7 @@ func TestCannotRun(t *testing.T) {
 					t.Errorf("%v", err)
 				}
 			}
-			if after := openDescriptors(t); after > before {
-				t.Errorf("%d descriptors before, %d after", before, after)
-			}
+			eventually(t, "no descriptor is left", func() bool { return openDescriptors(t) <= before })
 			if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, program) || !strings.Contains(text, name) {
 				t.Errorf("the log says %q", text)
 			}

@@ -177,7 +177,7 @@ func killPrograms(stop <-chan struct{}) (killed int64) {
 		select {
 		case <-stop:
 			return killed
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 		all := children()
 		for _, p := range all {
