@@ -30,7 +30,8 @@ type Options struct {
 	// Compatible does as s6 does with records that are not in order: one that
 	// begins with neither A nor D is no match, and a malformed one matters only to
 	// callers that it applies to. Without it the former refuses its callers and
-	// the latter makes the whole file unacceptable.
+	// the latter makes the whole file unacceptable. In a directory it takes what
+	// the process may not read as absent; without it that is an error.
 	Compatible bool
 
 	// CacheSize is the number of callers whose decisions are remembered, for a
@@ -128,7 +129,7 @@ func Open(path string, options Options) (*DB, error) {
 }
 
 func (db *DB) openDirectory() error {
-	d := &directory{path: db.path}
+	d := &directory{path: db.path, lenient: db.options.Compatible}
 	opened, err := d.open()
 	if err != nil {
 		return db.wrap(err)

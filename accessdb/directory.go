@@ -17,7 +17,13 @@ const maxVariableLength = 4095
 
 // directory is a directory of rules that is read anew at every check. While it is
 // missing every check is an error, where s6 finds no rule; both refuse.
-type directory struct{ path string }
+type directory struct {
+	path string
+
+	// lenient takes what may not be read as absent, as s6 does: then a deny that
+	// the process may not see lets a later rule decide.
+	lenient bool
+}
 
 // openDirectory is such a directory at work: all that is read through it is below
 // one and the same directory, whatever is renamed meanwhile.
@@ -25,9 +31,9 @@ type openDirectory struct {
 	path string
 	fd   int
 	// complete reads a rule for compiling: the files must exist, not be readable
-	// (F_OK of access(2)), and a command line that cannot be read is an error.
-	// Otherwise, as for a check, what may not be read counts as absent.
+	// (F_OK of access(2)).
 	complete bool
+	lenient  bool // see directory
 }
 
 // open opens the directory as a starting point, see O_PATH in open(2).
@@ -36,7 +42,7 @@ func (d *directory) open() (*openDirectory, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	return &openDirectory{path: d.path, fd: fd}, nil
+	return &openDirectory{path: d.path, fd: fd, lenient: d.lenient}, nil
 }
 
 func (o *openDirectory) close() { _ = unix.Close(o.fd) } // O_PATH: nothing to lose
@@ -84,7 +90,7 @@ func (o *openDirectory) rule(key string) (Rule, error) {
 		return rule, err
 	}
 	exec, err := o.content(o.fd, key+"/exec", key+"/exec", maxExecLength)
-	absent := errors.Is(err, unix.ENOENT) || (errors.Is(err, unix.EACCES) && !o.complete)
+	absent := errors.Is(err, unix.ENOENT) || (errors.Is(err, unix.EACCES) && o.lenient)
 	if err != nil && !absent {
 		return rule, err
 	}
@@ -100,10 +106,10 @@ func (o *openDirectory) exists(name string) (bool, error) {
 		mode = unix.F_OK
 	}
 	err := ignoringEINTR(func() error { return unix.Faccessat(o.fd, name, mode, 0) })
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return true, nil
-	case unix.ENOENT, unix.EACCES:
+	case err == unix.ENOENT, err == unix.EACCES && o.lenient:
 		return false, nil
 	}
 	return false, o.fail("access", name, err)
@@ -216,6 +222,7 @@ func (d *directory) rules(yield func(Rule, error) bool) {
 		return
 	}
 	defer o.close()
+	o.lenient = false // whoever reads all rules is told of those that cannot be read
 	o.each(yield)
 }
 

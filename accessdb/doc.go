@@ -70,5 +70,6 @@
 // s6 takes a record that begins with neither A nor D as no match, so one flipped
 // bit in a deny record lets uid/default decide. A DB refuses such a caller and
 // reports [ErrUnknownValue], and it refuses to load a file with a malformed allow
-// record. [Options.Compatible] restores what s6 does.
+// record. In a directory, s6 takes what it may not read as absent, a deny too; a DB
+// refuses the caller with the error. [Options.Compatible] restores what s6 does.
 package accessdb

@@ -59,7 +59,7 @@ func CheckDirectory(path string, options Options, uid, gid uint32) (Result, erro
 	if result, err := beforeRules(options.Identity, self, uid, gid); err != nil || result.Decision == Allow {
 		return result, err
 	}
-	opened, err := (&directory{path: path}).open()
+	opened, err := (&directory{path: path, lenient: options.Compatible}).open()
 	if options.Compatible && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EACCES)) {
 		return Result{}, nil
 	}
