@@ -70,6 +70,15 @@ func main() {
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
+// commandOf returns the command whose arguments err is about.
+func commandOf(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context.Selected() != nil {
+		return parse.Context.Selected().FullPath()
+	}
+	return "credrpc"
+}
+
 // run parses args, runs the command and returns the exit status.
 func run(args []string, s streams) (status int) {
 	exited := -1
@@ -90,7 +99,7 @@ func run(args []string, s streams) (status int) {
 		return exited // --help
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "credrpc: %v\nRun \"credrpc --help\" for usage.\n", err)
+		fmt.Fprintf(s.err, "credrpc: %v\nRun \"%s --help\" for usage.\n", err, commandOf(err))
 		return exitUsage
 	}
 	err = command.Run()

@@ -210,6 +210,9 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --max-calls 0", "--max-calls"},
 		{"serve --listen @abstract --mode 0660", "abstract"},
 		{"serve --listen P --loops=-1", "--loops"},
+		{"serve --listen P --no-such-flag", `Run "credrpc serve --help"`},
+		{"rules check --no-such-flag", `Run "credrpc rules check --help"`},
+		{"--no-such-flag", `Run "credrpc --help"`},
 	} {
 		args := strings.Fields(strings.ReplaceAll(tt.args, " P ", " "+path+" "))
 		if status, out, stderr := result("", args...); status != exitUsage || out != "" || !strings.Contains(stderr, tt.want) {
@@ -233,6 +236,27 @@ func TestServeFails(t *testing.T) {
 	}
 	if got, err := os.ReadFile(file); err != nil || string(got) != "precious" {
 		t.Errorf("the file became %q, %v", got, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("beside the file there is something: %v, %v", entries, err)
+	}
+}
+
+// TestAbstract serves an abstract name.
+func TestAbstract(t *testing.T) {
+	name := fmt.Sprintf("@credrpc-test-%d", os.Getpid())
+	cmd := program(t, "serve", "--listen", name)
+	pipe, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	awaitLine(t, bufio.NewReader(pipe), "credrpc: serving ")
+	if status, out, stderr := result("", "call", name, "hello"); status != exitOK || out != "hello" {
+		t.Errorf("%d, %q, %q", status, out, stderr)
 	}
 }
 

@@ -354,8 +354,10 @@ func TestRulesAsAnotherUser(t *testing.T) {
 		{"check --rules rules --uid 65534 --gid 65534", exitOK, "allow by uid/self\n", ""},
 		{"check --rules rules --uid 0 --gid 0", exitFailed, "deny by uid/default\n", ""},
 		{"check --rules rules --uid 0 --gid 0 --self-uid 0", exitOK, "allow by uid/self\n", ""},
-		{"check --rules secret --uid 0 --gid 0", exitFailed, "deny: no rule decides\n", ""}, // as s6
-		{"check --rules unread --uid 1 --gid 1", exitFailed, "deny: no rule decides\n", ""},
+		{"check --rules secret --uid 0 --gid 0", exitSystem, "deny: the rules could not be read\n", "secret/uid/0/allow: permission denied"},
+		{"check --rules secret --uid 0 --gid 0 --compatible", exitFailed, "deny: no rule decides\n", ""},
+		{"check --rules unread --uid 1 --gid 1", exitSystem, "deny: the rules could not be read\n", "unread/uid/default/allow: permission denied"},
+		{"check --rules unread --uid 1 --gid 1 --compatible", exitFailed, "deny: no rule decides\n", ""},
 		{"list --rules secret", exitSystem, "", "secret"},
 		{"compile rules out", exitSystem, "", "permission denied"},
 		{"decompile rules.cdb out", exitSystem, "", "no such file"},

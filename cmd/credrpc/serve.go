@@ -119,8 +119,11 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
 		return nil, usageError("--mode %q: want an octal number from 0001 to 0777, such as 0660", c.Mode)
 	}
-	if strings.HasPrefix(c.Listen, "@") && (c.Mode != defaultMode || c.Owner != "" || c.Group != "") {
-		return nil, usageError("--mode, --owner, --group: %q is abstract, no permissions protect it", c.Listen)
+	if strings.HasPrefix(c.Listen, "@") {
+		if c.Mode != defaultMode || c.Owner != "" || c.Group != "" {
+			return nil, usageError("--mode, --owner, --group: %q is abstract, no permissions protect it", c.Listen)
+		}
+		mode = 0
 	}
 	owner, err := userID("--owner", c.Owner)
 	if err != nil {

@@ -83,6 +83,17 @@ func bindAbstract(fd int, name string) error {
 }
 
 func (f *File) bind(fd int, path string, address *sys.Address, o Options) error {
+	// Before anything is made: PATH.lock may mean something to others, as
+	// /etc/passwd.lock does.
+	var before unix.Stat_t
+	if unix.Lstat(path, &before) == nil {
+		switch {
+		case o.KeepStale:
+			return os.NewSyscallError("bind", unix.EADDRINUSE)
+		case before.Mode&unix.S_IFMT != unix.S_IFSOCK:
+			return ErrNotSocket
+		}
+	}
 	var err error
 	if f.lock, err = lock(path + ".lock"); err != nil {
 		return err
