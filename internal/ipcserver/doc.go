@@ -17,13 +17,20 @@
 //
 // # Who owns what
 //
-// A worker (worker.go) is a goroutine that leads or spawns. One leads at a time,
-// which the mutex server.lead decides. It alone accepts, examines and refuses, and
-// waits with poll(2) for the listener and for the wakeup, an eventfd. With a
-// connection to spawn for it gives up the lead. So nothing is handed from one
-// goroutine to another, and there are never more connections in the hands of the
-// server than workers. Starting a program suspends the thread until the program
-// has been loaded (vfork(2)); there are a few workers for each processor.
+// A worker (worker.go) is a thread that leads or spawns. One leads at a time, which
+// the mutex server.lead decides. It alone accepts, examines and refuses, and waits
+// with poll(2) for the listener and for the wakeup, an eventfd. With a connection to
+// spawn for it gives up the lead. So nothing is handed from one worker to another,
+// and there are never more connections in the hands of the server than workers.
+// Starting a program suspends the thread until the program has been loaded
+// (vfork(2)); there are a few workers for each processor.
+//
+// Every worker has a table of descriptors of its own (clone(2), CLONE_FILES). A
+// process begins with copies of all descriptors of whoever starts it, which are
+// closed when its program is loaded. With one table the processes that other
+// workers start would have copies of this worker's connection for that time; and
+// whoever has the last copy pays for closing it (see below), a program for another
+// caller perhaps.
 //
 // The children (children.go) are the connections that were admitted and are not
 // over: how many, how many of each user, and the pids of their programs. Its
@@ -58,7 +65,7 @@
 // their sender has arranged (socket(7), SO_LINGER). Closing what a program has open
 // too drops nothing. A refused connection is first shut down, so that nothing more
 // arrives; and if what has arrived carries descriptors, or cannot be seen through,
-// goroutines that do nothing else close it (refuse.go).
+// it is passed on itself, to goroutines that only drop (refuse.go).
 //
 // # Privileges
 //

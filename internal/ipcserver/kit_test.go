@@ -24,20 +24,17 @@ import (
 // patience bounds every wait of a test that is about to fail.
 const patience = 20 * time.Second
 
-// asServer makes the test binary the server when it is in the environment. The race
-// detector would keep it for a second at its end.
-const (
-	asServer = "CREDRPC_TEST_IPCSERVER=1"
-	noSleep  = "GORACE=atexit_sleep_ms=0"
-)
+// serverName makes the test binary the server when it is started under that name.
+const serverName = "ipcserver-under-test"
+
+// noSleep keeps the race detector from sleeping for a second at the end of a
+// process.
+const noSleep = "GORACE=atexit_sleep_ms=0"
 
 // TestMain makes the test binary the server itself when it is started so.
 func TestMain(m *testing.M) {
-	if slices.Contains(os.Environ(), asServer) {
-		for _, entry := range []string{asServer, noSleep} {
-			name, _, _ := strings.Cut(entry, "=")
-			os.Unsetenv(name)
-		}
+	if filepath.Base(os.Args[0]) == serverName {
+		os.Unsetenv("GORACE") // programs need not know
 		os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -120,7 +117,8 @@ func ours(t testing.TB, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asServer, noSleep)
+	cmd.Args[0] = serverName
+	cmd.Env = append(os.Environ(), noSleep)
 	return cmd
 }
 
@@ -188,11 +186,50 @@ func running(t testing.TB, options []string, program ...string) *testServer {
 
 // kill ends the server and its programs.
 func (s *testServer) kill() {
-	for _, pid := range s.children() {
-		unix.Kill(pid, unix.SIGKILL)
-	}
+	programs := s.programs()
 	s.cmd.Process.Kill()
 	<-s.ended
+	for _, p := range programs {
+		p.signal(unix.SIGKILL)
+		p.close()
+	}
+}
+
+// A program is a child of a server, whose pid may become another's meanwhile.
+type program struct{ pidfd int }
+
+func (p program) signal(signal syscall.Signal) bool {
+	return unix.PidfdSendSignal(p.pidfd, signal, nil, 0) == nil
+}
+
+func (p program) close() { unix.Close(p.pidfd) }
+
+// programs returns the programs that run now.
+func (s *testServer) programs() (found []program) {
+	for _, pid := range s.children() {
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue
+		}
+		// It is this process, if it is a child still.
+		if slices.Contains(s.children(), pid) {
+			found = append(found, program{fd})
+		} else {
+			unix.Close(fd)
+		}
+	}
+	return found
+}
+
+// stop stops the server with SIGSTOP.
+func (s *testServer) stop() {
+	s.t.Helper()
+	s.signal(unix.SIGSTOP)
+	eventually(s.t, "the server stops", func() bool {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+		_, fields, _ := strings.Cut(string(text), ") ")
+		return strings.HasPrefix(fields, "T")
+	})
 }
 
 // exit waits for the server's end and returns its exit status.
@@ -242,8 +279,14 @@ func (s *testServer) signal(signal syscall.Signal) {
 	}
 }
 
-// children returns the pids of the server's children, zombies too.
+// children returns the pids of the server's children, zombies too. After its end
+// there are none: its pid may be another's.
 func (s *testServer) children() (pids []int) {
+	select {
+	case <-s.ended:
+		return nil
+	default:
+	}
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
@@ -257,19 +300,40 @@ func (s *testServer) children() (pids []int) {
 	return pids
 }
 
-// descriptors returns what the server has open.
-func (s *testServer) descriptors() (open []string) {
+// descriptors returns what is open in that thread of the server that has most open.
+func (s *testServer) descriptors() (most []string) {
 	s.t.Helper()
-	dir := fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid)
-	entries, err := os.ReadDir(dir)
+	tables, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", s.cmd.Process.Pid))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	for _, entry := range entries {
-		target, _ := os.Readlink(filepath.Join(dir, entry.Name()))
-		open = append(open, entry.Name()+" "+target)
+	for _, table := range tables {
+		var open []string
+		entries, _ := os.ReadDir(table)
+		for _, entry := range entries {
+			target, _ := os.Readlink(filepath.Join(table, entry.Name()))
+			open = append(open, entry.Name()+" "+target)
+		}
+		if len(open) > len(most) {
+			most = open
+		}
 	}
-	return open
+	return most
+}
+
+// noMoreOpen checks that no more is open than before.
+func (s *testServer) noMoreOpen(before []string) {
+	s.t.Helper()
+	var after []string
+	defer func() {
+		if len(after) > len(before) {
+			s.t.Errorf("open before: %q\nafter: %q", before, after)
+		}
+	}()
+	eventually(s.t, "descriptors are closed", func() bool {
+		after = s.descriptors()
+		return len(after) <= len(before)
+	})
 }
 
 // eventually waits until ok returns true.

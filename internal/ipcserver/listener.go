@@ -67,6 +67,9 @@ func inherit(o *options) (*listener, error) {
 	if o.mode != nil || o.backlog != nil || o.keepStale {
 		return nil, wrongUsage("-a, -b, -D: the socket was made by whoever passed it; in a socket unit see SocketMode= and Backlog=")
 	}
+	for _, variable := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"} {
+		os.Unsetenv(variable) // they are for this process
+	}
 	unix.CloseOnExec(inheritedFD)
 	for option, want := range map[int]int{
 		unix.SO_DOMAIN: unix.AF_UNIX, unix.SO_TYPE: unix.SOCK_STREAM, unix.SO_ACCEPTCONN: 1,

@@ -1,52 +1,113 @@
 package ipcserver
 
 import (
+	"sync"
+
 	"credrpc/internal/sys"
 
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// undertakers is how many goroutines close connections whose closing can take
-	// as long as their callers like.
+	// undertakers is how many goroutines drop connections that can take as long to
+	// close as their callers like.
 	undertakers = 16
 
-	// maxGraves is how many such connections may wait for them. The kernel lets a
-	// user have no more descriptors on the way than RLIMIT_NOFILE (unix(7),
-	// ETOOMANYREFS).
-	maxGraves = 4096
+	// maxBuried is more than wait for them, since the socket pair takes less: some
+	// 500 with the usual net.core.wmem_max.
+	maxBuried = 1 << 15
 )
+
+// A graveyard is a socket pair through which connections go to undertakers. On the
+// way they are in no table of descriptors (unix(7), SCM_RIGHTS).
+type graveyard struct {
+	mu      sync.Mutex    // held to bury
+	in, out int           // the ends of the pair; in is guarded by mu
+	buried  chan struct{} // one for each connection that nobody else has open
+}
+
+func newGraveyard() (*graveyard, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	const much = 4 << 20 // bytes; the kernel gives what it allows
+	unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, much)
+	return &graveyard{in: pair[0], out: pair[1], buried: make(chan struct{}, maxBuried)}, nil
+}
 
 // refuse closes a connection that gets no program.
 func (w *worker) refuse(conn *connection) {
-	// From here on nothing arrives: what can be seen is all that there is.
+	// From here on nothing arrives, and nobody else reads: what can be seen is all
+	// that there is.
 	unix.Shutdown(conn.fd, unix.SHUT_RDWR)
-	if !w.carriesDescriptors(conn.fd) {
+	if w.look(conn.fd) == harmless {
 		sys.Close(conn.fd, sys.Raw)
 		return
 	}
-	w.graves <- conn.fd
+	w.graveyard.bury(conn.fd)
 }
 
-// carriesDescriptors reports whether descriptors have arrived on fd that nobody
-// has received, or cannot be ruled out.
-func (w *worker) carriesDescriptors(fd int) bool {
-	arrived, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
-	if err != nil || arrived > len(w.scratch) {
-		return true
+// letGo closes a connection that a program has, or was to have. Nothing is dropped
+// with it, unless the program has ended already.
+func (w *worker) letGo(conn *connection) {
+	if w.look(conn.fd) == heavy {
+		w.graveyard.bury(conn.fd)
+		return
 	}
-	if arrived == 0 {
-		return false // descriptors come with at least one byte, see unix(7)
+	sys.Close(conn.fd, sys.Yield)
+}
+
+// A cargo is what has arrived on a connection and was not read.
+type cargo uint8
+
+const (
+	harmless cargo = iota // nothing, or bytes
+	heavy                 // descriptors, or so much that they cannot be ruled out
+	moving                // somebody reads
+)
+
+// look looks at what has arrived on fd.
+func (w *worker) look(fd int) cargo {
+	arrived, err := unix.IoctlGetInt(fd, unix.SIOCINQ)
+	switch {
+	case err != nil || arrived > len(w.scratch):
+		return heavy
+	case arrived == 0:
+		return harmless // descriptors come with at least one byte, see unix(7)
 	}
 	// A look goes no further than the first bytes with descriptors, which it
 	// announces by MSG_CTRUNC since it has no room for them. See recvmsg(2).
 	seen, _, flags, _, err := unix.Recvmsg(fd, w.scratch[:arrived], nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return err != nil || seen < arrived || flags&unix.MSG_CTRUNC != 0
+	switch {
+	case flags&unix.MSG_CTRUNC != 0:
+		return heavy
+	case err != nil || seen < arrived:
+		return moving
+	}
+	return harmless
 }
 
-// undertake closes connections that may take long.
-func (s *server) undertake() {
-	for fd := range s.graves {
-		sys.Close(fd, sys.Yield)
+// bury closes fd, and leaves to an undertaker what that drops. It waits if there is
+// too much of that.
+func (g *graveyard) bury(fd int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := unix.Sendmsg(g.in, []byte{0}, unix.UnixRights(fd), nil, 0)
+	// What is on the way is not dropped here. If it is not on its way, for lack of
+	// memory or because of the limit of such descriptors, this worker waits.
+	sys.Close(fd, sys.Yield)
+	if err == nil {
+		g.buried <- struct{}{}
+	}
+}
+
+// undertake drops buried connections, one after the other, which takes as long as
+// closing them. It ends with the process.
+func (g *graveyard) undertake() {
+	for range g.buried {
+		// As many were closed as are received, in the same order. There is no room
+		// for a descriptor, so that the kernel drops it.
+		unix.Recvmsg(g.out, make([]byte, 1), nil, 0)
 	}
 }

@@ -85,7 +85,9 @@ func serve(o *options, log logger) error {
 	if err := useUpStandardStreams(o.notify); err != nil {
 		return failed("prepare standard input and output", err)
 	}
-	s.start()
+	if err := s.start(); err != nil {
+		return err
+	}
 	return s.obey(signals)
 }
 
@@ -139,8 +141,8 @@ type server struct {
 	programPath   string // "" if there was no such program
 	execlinebPath string // likewise
 	children      *children
-	wakeup        int      // an eventfd: the leader has something else to do than to wait
-	graves        chan int // connections for undertakers
+	wakeup        int // an eventfd: the leader has something else to do than to wait
+	graveyard     *graveyard
 
 	lead        sync.Mutex   // held by the leader
 	pauseLogged time.Time    // guarded by lead
@@ -154,12 +156,14 @@ func newServer(o *options, log logger, l *listener) (*server, error) {
 	s := &server{
 		options: o, log: log, listener: l,
 		ids:      idspace.Read(),
-		graves:   make(chan int, maxGraves),
 		failures: make(chan error, 1),
 	}
 	var err error
 	if s.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, failed("create eventfd", err)
+	}
+	if s.graveyard, err = newGraveyard(); err != nil {
+		return nil, failed("create socket pair", err)
 	}
 	s.children = newChildren(o, log, s.wake)
 	if s.rules, err = openRules(o, log); err != nil {
@@ -200,16 +204,25 @@ func openRules(o *options, log logger) (*accessdb.DB, error) {
 }
 
 // start starts everything that runs by itself.
-func (s *server) start() {
+func (s *server) start() error {
+	// The runtime's poller makes its descriptors with the first pipe. Every thread
+	// must have them before it gets a table of its own.
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return failed("create pipe", err)
+	}
+	reader.Close()
+	writer.Close()
 	go s.reap()
 	for range undertakers {
-		go s.undertake()
+		go s.graveyard.undertake()
 	}
 	n := workersPerProcessor * runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n)
 	for range n {
 		s.workers.Go((&worker{server: s}).run)
 	}
+	return nil
 }
 
 // fail ends the server because of err.

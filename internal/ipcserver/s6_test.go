@@ -226,8 +226,8 @@ func writeRules(t *testing.T, row setup, dir string) string {
 func observe(t *testing.T, row setup, path string, cmd *exec.Cmd) (o outcome) {
 	t.Helper()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=/nowhere", "BEFORE=before", "IPCREMOTEEUID=1", "IPCLOCALPATH=before"}
-	if cmd.Args[0] != "s6-ipcserver" {
-		cmd.Env = append(cmd.Env, asServer, noSleep)
+	if cmd.Args[0] == serverName {
+		cmd.Env = append(cmd.Env, noSleep)
 	}
 	s, ready := tryLaunch(t, path, cmd)
 	if !ready {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 
-	"credrpc/internal/sys"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -39,16 +37,7 @@ func (w *worker) spawn(conn *connection) {
 		w.children.release(conn.uid)
 		w.log.err("unable to run %s: %v", argv[0], err)
 	}
-	w.letGo(conn.fd)
-}
-
-// letGo closes a connection that a program has, or was to have.
-func (w *worker) letGo(fd int) {
-	if w.carriesDescriptors(fd) {
-		w.graves <- fd
-		return
-	}
-	sys.Close(fd, sys.Yield)
+	w.letGo(conn)
 }
 
 // start starts a program of which path was the path, "" if it had none.

@@ -1,7 +1,9 @@
 package ipcserver
 
 import (
+	"math"
 	"os"
+	"runtime"
 	"time"
 
 	"credrpc/internal/sys"
@@ -22,15 +24,32 @@ const (
 // A worker leads, or spawns.
 type worker struct {
 	*server
-	scratch [16 << 10]byte // for what a refused caller has sent
+	scratch [16 << 10]byte // for a look at what a caller has sent
 }
 
 // run takes connections and runs programs on them until the server ends.
 func (w *worker) run() {
+	if err := isolate(); err != nil {
+		w.fail(failed("give a thread descriptors of its own", err))
+		return
+	}
 	var conn connection
 	for w.next(&conn) {
 		w.spawn(&conn)
 	}
+}
+
+// isolate ties the worker to its thread, for good, and gives the thread a table of
+// descriptors of its own, with copies of those that are open now. See close_range(2),
+// CLOSE_RANGE_UNSHARE; nothing is open at the greatest number. Linux before 5.9 has
+// only unshare(2), which containers tend to forbid.
+func isolate() error {
+	runtime.LockOSThread()
+	err := unix.CloseRange(math.MaxUint32, math.MaxUint32, unix.CLOSE_RANGE_UNSHARE)
+	if err == unix.ENOSYS {
+		err = unix.Unshare(unix.CLONE_FILES)
+	}
+	return err
 }
 
 // next leads until it has a connection to run a program for. It returns false when
