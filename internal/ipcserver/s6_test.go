@@ -290,8 +290,14 @@ func compareLogs(t *testing.T, row setup, want, inside, before outcome) {
 	if slices.ContainsFunc(inside.log, fatal.MatchString) {
 		return // it did not start
 	}
-	if got, want := len(matching(inside.log, ofFailure)), len(matching(want.log, ofFailure)); got != want {
-		t.Errorf("%d failures, want %d: %q", got, want, inside.log)
+	failures := len(matching(want.log, ofFailure))
+	if row.form == "-i" && row.rules == "unreadable" {
+		// s6 takes rules that it may not read as absent, and says that they deny.
+		failures = len(row.callers)
+		want.log = slices.DeleteFunc(slices.Clone(want.log), ofRules.MatchString)
+	}
+	if got := len(matching(inside.log, ofFailure)); got != failures {
+		t.Errorf("%d failures, want %d: %q", got, failures, inside.log)
 	}
 	drop := func(line string) bool {
 		return ofFailure.MatchString(line) || ofLoading.MatchString(line) || noRuleset.MatchString(line) ||
