@@ -65,7 +65,9 @@
 // their sender has arranged (socket(7), SO_LINGER). Closing what a program has open
 // too drops nothing. A refused connection is first shut down, so that nothing more
 // arrives; and if what has arrived carries descriptors, or cannot be seen through,
-// it is passed on itself, to goroutines that only drop (refuse.go).
+// it is passed on itself, to goroutines that only drop (refuse.go). Whoever closes is
+// hurried (hurry.go): a signal for the thread ends the waiting, so that no close takes
+// longer than milliseconds, whatever it drops.
 //
 // # Privileges
 //

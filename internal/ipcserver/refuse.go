@@ -1,6 +1,7 @@
 package ipcserver
 
 import (
+	"runtime"
 	"sync"
 
 	"credrpc/internal/sys"
@@ -9,8 +10,8 @@ import (
 )
 
 const (
-	// undertakers is how many goroutines drop connections that can take as long to
-	// close as their callers like.
+	// undertakers is how many goroutines drop connections that would take as long to
+	// close as their callers like, and take milliseconds since they are hurried.
 	undertakers = 16
 
 	// maxBuried is more than wait for them, since the socket pair takes less: some
@@ -45,17 +46,19 @@ func (w *worker) refuse(conn *connection) {
 		sys.Close(conn.fd, sys.Raw)
 		return
 	}
-	w.graveyard.bury(conn.fd)
+	w.graveyard.bury(conn.fd, w.closer)
 }
 
 // letGo closes a connection that a program has, or was to have. Nothing is dropped
 // with it, unless the program has ended already.
 func (w *worker) letGo(conn *connection) {
 	if w.look(conn.fd) == heavy {
-		w.graveyard.bury(conn.fd)
+		w.graveyard.bury(conn.fd, w.closer)
 		return
 	}
+	w.closer.begin()
 	sys.Close(conn.fd, sys.Yield)
+	w.closer.end()
 }
 
 // A cargo is what has arrived on a connection and was not read.
@@ -89,14 +92,16 @@ func (w *worker) look(fd int) cargo {
 }
 
 // bury closes fd, and leaves to an undertaker what that drops. It waits if there is
-// too much of that.
-func (g *graveyard) bury(fd int) {
+// too much of that; the undertakers are hurried, so that it waits for milliseconds.
+func (g *graveyard) bury(fd int, c *closer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	err := unix.Sendmsg(g.in, []byte{0}, unix.UnixRights(fd), nil, 0)
 	// What is on the way is not dropped here. If it is not on its way, for lack of
 	// memory or because of the limit of such descriptors, this worker waits.
+	c.begin()
 	sys.Close(fd, sys.Yield)
+	c.end()
 	if err == nil {
 		g.buried <- struct{}{}
 	}
@@ -104,10 +109,14 @@ func (g *graveyard) bury(fd int) {
 
 // undertake drops buried connections, one after the other, which takes as long as
 // closing them. It ends with the process.
-func (g *graveyard) undertake() {
+func (g *graveyard) undertake(h *hurrier) {
+	runtime.LockOSThread() // for good
+	c := h.closer()
 	for range g.buried {
 		// As many were closed as are received, in the same order. There is no room
 		// for a descriptor, so that the kernel drops it.
+		c.begin()
 		unix.Recvmsg(g.out, make([]byte, 1), nil, 0)
+		c.end()
 	}
 }

@@ -143,6 +143,7 @@ type server struct {
 	children      *children
 	wakeup        int // an eventfd: the leader has something else to do than to wait
 	graveyard     *graveyard
+	hurrier       *hurrier
 
 	lead        sync.Mutex   // held by the leader
 	pauseLogged time.Time    // guarded by lead
@@ -162,6 +163,7 @@ func newServer(o *options, log logger, l *listener) (*server, error) {
 	if s.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return nil, failed("create eventfd", err)
 	}
+	s.hurrier = newHurrier()
 	if s.graveyard, err = newGraveyard(); err != nil {
 		return nil, failed("create socket pair", err)
 	}
@@ -214,8 +216,9 @@ func (s *server) start() error {
 	reader.Close()
 	writer.Close()
 	go s.reap()
+	go s.hurrier.main()
 	for range undertakers {
-		go s.graveyard.undertake()
+		go s.graveyard.undertake(s.hurrier)
 	}
 	n := workersPerProcessor * runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n)

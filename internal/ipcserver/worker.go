@@ -24,6 +24,7 @@ const (
 // A worker leads, or spawns.
 type worker struct {
 	*server
+	closer  *closer
 	scratch [16 << 10]byte // for a look at what a caller has sent
 }
 
@@ -33,6 +34,7 @@ func (w *worker) run() {
 		w.fail(failed("give a thread descriptors of its own", err))
 		return
 	}
+	w.closer = w.hurrier.closer()
 	var conn connection
 	for w.next(&conn) {
 		w.spawn(&conn)
