@@ -10,7 +10,7 @@ const execHandler = "exec"
 
 // execFlags are the flags and arguments of --handler exec.
 type execFlags struct {
-	MaxPrograms  *int     `placeholder:"N" help:"With --handler exec: most programs that run at once (64); other calls wait for their turn."`
+	MaxPrograms  *int     `placeholder:"N" help:"With --handler exec: most programs that run at once (64), three in four of them for one user; other calls wait, and users take turns."`
 	WithoutRules bool     `help:"With --handler exec: run the program for whoever can connect, as only the permissions of the socket say."`
 	Program      []string `arg:"" optional:"" help:"With --handler exec, after --: program to run for each call, and its arguments."`
 }

@@ -3,7 +3,7 @@
 //
 // # The life of a call
 //
-//	admit    handler.go      refuse what no rule allowed; wait for a place
+//	admit    handler.go      refuse what no rule allowed; wait for a place (places.go)
 //	command  command.go      which program, with which environment
 //	start    child.go        three pipes, fork, exec
 //	talk     child.go        one poll(2) over the pipes and the program's end

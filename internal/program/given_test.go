@@ -234,7 +234,7 @@ func TestNew(t *testing.T) {
 	if err != nil || h.program != filepath.Join(dir, "here") {
 		t.Errorf("a relative path: %v, %v", h, err)
 	}
-	if h.maxOutput != server.DefaultMaxResponse || cap(h.places) != DefaultMaxPrograms {
-		t.Errorf("defaults: %d bytes, %d programs", h.maxOutput, cap(h.places))
+	if h.maxOutput != server.DefaultMaxResponse || h.places.free != DefaultMaxPrograms {
+		t.Errorf("defaults: %d bytes, %d programs", h.maxOutput, h.places.free)
 	}
 }

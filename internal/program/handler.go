@@ -31,9 +31,10 @@ type Config struct {
 	// [server.DefaultMaxResponse].
 	MaxOutput uint32
 
-	// MaxPrograms is the most programs that run at once. Other calls wait, in the
-	// order in which they came, within their deadline and until their callers hang
-	// up. 0 is [DefaultMaxPrograms].
+	// MaxPrograms is the most programs that run at once, three in four of them for
+	// one user. Other calls wait, within their deadline and until their callers hang
+	// up; users take turns, and the calls of one in the order in which they came. 0
+	// is [DefaultMaxPrograms].
 	MaxPrograms int
 
 	// WithoutRules runs the program for calls that no rule has allowed. Without
@@ -54,7 +55,7 @@ type Handler struct {
 	localPath    string
 	maxOutput    int
 	withoutRules bool
-	places       chan struct{} // one element for each call that has a place
+	places       *places
 	complaints   complaints
 }
 
@@ -96,7 +97,7 @@ func New(c Config) (*Handler, error) {
 	if c.MaxPrograms == 0 {
 		c.MaxPrograms = DefaultMaxPrograms
 	}
-	h.places = make(chan struct{}, c.MaxPrograms)
+	h.places = newPlaces(c.MaxPrograms)
 	return h, nil
 }
 
@@ -116,10 +117,11 @@ func (h *Handler) ServeCall(ctx context.Context, dst []byte, call *server.Call) 
 	if !h.allowed(call) {
 		return nil, errDenied
 	}
-	if err := h.enter(ctx); err != nil {
+	uid := call.Peer.UID()
+	if err := h.places.enter(ctx, uid); err != nil {
 		return nil, err
 	}
-	defer h.leave()
+	defer h.places.leave(uid)
 	cmd, err := h.command(call)
 	if err != nil {
 		h.complaints.add("a rule's exec cannot be run", "rule", call.Access.Key.String(), "error", err)
@@ -151,20 +153,3 @@ func (h *Handler) ServeCall(ctx context.Context, dst []byte, call *server.Call) 
 func (h *Handler) allowed(call *server.Call) bool {
 	return call.Peer.Valid() && (h.withoutRules || call.Access.Decision == accessdb.Allow)
 }
-
-// enter waits for a place. Whoever waits on a channel longest is served first.
-func (h *Handler) enter(ctx context.Context) error {
-	select {
-	case h.places <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := ctx.Err(); err != nil { // both had happened
-		h.leave()
-		return err
-	}
-	return nil
-}
-
-// leave gives the place to the next call.
-func (h *Handler) leave() { <-h.places }

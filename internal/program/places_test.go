@@ -70,7 +70,7 @@ func TestWaiting(t *testing.T) {
 	t.Run("deadline", func(t *testing.T) {
 		srv, path, starts := start(t, 100*time.Millisecond)
 		h := srv.Handler.(*Handler)
-		if err := h.enter(t.Context()); err != nil { // as a call does that goes on for ever
+		if err := h.places.enter(t.Context(), 0); err != nil { // as a call does that goes on for ever
 			t.Fatal(err)
 		}
 		var group sync.WaitGroup
@@ -83,7 +83,7 @@ func TestWaiting(t *testing.T) {
 		}
 		group.Wait()
 		eventually(t, "nobody waits", func() bool { return srv.Stats().InFlight == 0 })
-		h.leave()
+		h.places.leave(0)
 		if n := starts(); n != 0 {
 			t.Errorf("%d programs started", n)
 		}
@@ -122,8 +122,8 @@ func TestWaiting(t *testing.T) {
 // TestFirstComeFirstServed lets calls wait for one place in a known order.
 func TestFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &Handler{places: make(chan struct{}, 1)}
-		if err := h.enter(t.Context()); err != nil {
+		s := newPlaces(1)
+		if err := s.enter(t.Context(), 7); err != nil {
 			t.Fatal(err)
 		}
 		var served []int
@@ -131,7 +131,7 @@ func TestFirstComeFirstServed(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			go func() {
-				if h.enter(ctx) == nil {
+				if s.enter(ctx, 7) == nil {
 					served = append(served, i)
 				}
 			}()
@@ -143,17 +143,72 @@ func TestFirstComeFirstServed(t *testing.T) {
 		}
 		for len(served) < 90 {
 			before := len(served)
-			h.leave()
+			s.leave(7)
 			synctest.Wait()
 			if len(served) != before+1 {
 				t.Fatalf("one place, and %d calls got it", len(served)-before)
 			}
 		}
-		h.leave()
+		s.leave(7)
 		for i, n := range served {
 			if want := i/9*10 + i%9 + 1; n != want {
 				t.Fatalf("served %v", fmt.Sprint(served))
 			}
+		}
+	})
+}
+
+// TestUsersTakeTurns has one user wait with many calls before another comes with one.
+func TestUsersTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const flooding, polite = 1000, 1001
+		s := newPlaces(4)
+		served := make(map[uint32]int)
+		enter := func(uid uint32) {
+			go func() {
+				if s.enter(t.Context(), uid) == nil {
+					served[uid]++
+				}
+			}()
+			synctest.Wait()
+		}
+		for range 100 {
+			enter(flooding)
+		}
+		if served[flooding] != 3 {
+			t.Fatalf("one user has %d of 4 places", served[flooding])
+		}
+		enter(polite)
+		if served[polite] != 1 {
+			t.Fatal("the place that is kept for others is not given")
+		}
+		enter(polite)
+		enter(polite)
+		for range 4 {
+			s.leave(flooding)
+			synctest.Wait()
+		}
+		if served[polite] != 3 || served[flooding] != 5 {
+			t.Fatalf("users do not take turns: %v", served)
+		}
+		for len(s.waiting) > 0 {
+			uid := uint32(flooding)
+			if s.running[flooding] == 0 {
+				uid = polite
+			}
+			s.leave(uid)
+			synctest.Wait()
+		}
+		if served[flooding] != 100 || served[polite] != 3 {
+			t.Errorf("served %v", served)
+		}
+		for uid, n := range s.running {
+			for range n {
+				s.leave(uid)
+			}
+		}
+		if s.free != 4 || len(s.running)+len(s.waiting)+len(s.turns) != 0 {
+			t.Errorf("at the end %+v", s)
 		}
 	})
 }
