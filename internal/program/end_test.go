@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,63 +25,72 @@ func TestKilled(t *testing.T) {
 		end     func(srv *server.Server, hangUp context.CancelFunc)
 		text    string // that the caller is told, "" if it is told nothing
 	}{
-		{"the deadline", 300 * time.Millisecond, nil, "the call took too long"},
+		{"the deadline", 300 * time.Millisecond, func(*server.Server, context.CancelFunc) {}, "the call took too long"},
 		{"the caller hangs up", time.Hour, func(_ *server.Server, hangUp context.CancelFunc) { hangUp() }, ""},
 		{"the server closes", time.Hour, func(srv *server.Server, _ context.CancelFunc) { srv.Close() }, "server is closing"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			pids := filepath.Join(t.TempDir(), "pids")
-			script := fmt.Sprintf("sleep 1000 & echo $$ $! >%s; echo some output; sleep 1000; true", pids)
-			srv := &server.Server{CallTimeout: row.timeout}
-			path := serve(t, srv, Config{Program: []string{"sh", "-c", script}})
-			ctx, hangUp := context.WithCancel(t.Context())
-			defer hangUp()
-			answered := make(chan error, 1)
-			go func() {
-				_, err := callUntil(ctx, path, "")
-				answered <- err
-			}()
-			started := startedIn(t, pids)
-			if row.end != nil {
-				row.end(srv, hangUp)
-			}
-			if err := <-answered; err == nil || remoteText(err) != row.text {
-				t.Errorf("the caller is told %v", err)
-			}
-			eventually(t, "the group is gone", func() bool {
-				for _, pid := range started {
-					if alive(pid) {
-						return false
-					}
+			// A deadline that has passed before the shell has begun shows nothing.
+			for timeout := row.timeout; ; timeout *= 2 {
+				srv := &server.Server{CallTimeout: timeout}
+				group, text := killShell(t, srv, func(hangUp context.CancelFunc) { row.end(srv, hangUp) })
+				if text != row.text {
+					t.Errorf("the caller is told %q", text)
 				}
-				return true
-			})
-			nothingLeft(t)
+				eventually(t, "the group is gone", func() bool { return !slices.ContainsFunc(group, alive) })
+				nothingLeft(t)
+				if len(group) > 0 {
+					break
+				}
+				if timeout > patience {
+					t.Fatal("the shell never begins")
+				}
+			}
 		})
 	}
 }
 
-// startedIn returns the processes of a shell's group, once there are three: the shell
-// and the child that it has written down, and the child in the foreground.
-func startedIn(t testing.TB, pids string) (group []int) {
-	t.Helper()
-	eventually(t, "the shell has two children", func() bool {
-		text, err := os.ReadFile(pids)
-		if err != nil || !strings.HasSuffix(string(text), "\n") {
-			return false
+// killShell has srv run a shell with two children, calls end once they all run, and
+// returns which processes they were and what the caller was told. group is nil if the
+// call was over before that.
+func killShell(t *testing.T, srv *server.Server, end func(hangUp context.CancelFunc)) (group []int, text string) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	script := fmt.Sprintf("sleep 1000 & echo $$ >%s; echo some output; sleep 1000; true", pids)
+	path := serve(t, srv, Config{Program: []string{"sh", "-c", script}})
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := callUntil(ctx, path, "")
+		answered <- err
+	}()
+	for begin := time.Now(); len(group) < 3; time.Sleep(time.Millisecond) {
+		select {
+		case err := <-answered:
+			return nil, remoteText(err)
+		default:
 		}
-		leader, err := strconv.Atoi(strings.Fields(string(text))[0])
-		if err != nil {
-			t.Fatal(err)
+		if time.Since(begin) > 2*patience {
+			t.Fatal("the shell has no children and the call does not end")
 		}
-		group = nil
-		for _, p := range processes() {
-			if p.group == leader {
-				group = append(group, p.pid)
-			}
+		group = groupOf(pids)
+	}
+	end(hangUp)
+	return group, remoteText(<-answered)
+}
+
+// groupOf returns the group whose leader has written its number to a file.
+func groupOf(file string) (group []int) {
+	text, err := os.ReadFile(file)
+	leader, bad := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || bad != nil || !strings.HasSuffix(string(text), "\n") {
+		return nil
+	}
+	for _, p := range processes() {
+		if p.group == leader {
+			group = append(group, p.pid)
 		}
-		return len(group) == 3
-	})
+	}
 	return group
 }
 

@@ -42,7 +42,7 @@ func rulesFile(t testing.TB, rules ...accessdb.Rule) *accessdb.DB {
 func TestUsers(t *testing.T) {
 	needRoot(t)
 	need(t, "execlineb", "execline")
-	marks := filepath.Join(filepath.Dir(toolPath(t)), "marks")
+	marks := filepath.Join(t.TempDir(), "marks") // the program writes it as the server does
 	srv := &server.Server{Mode: 0o666, Access: rulesFile(t,
 		accessdb.Rule{Key: "uid/1001", Decision: accessdb.Allow, Env: env(t, "ROLE=operator", "PROTO")},
 		accessdb.Rule{Key: "uid/1002", Decision: accessdb.Deny},
