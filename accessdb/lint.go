@@ -162,6 +162,14 @@ func (l *linter) leftovers(path string) {
 			_, err := os.Lstat(filepath.Join(path, rule.Key, name))
 			return err == nil
 		}
+		entries, _ := os.ReadDir(filepath.Join(path, rule.Key)) // permissions has read it
+		for _, entry := range entries {
+			switch name := entry.Name(); name {
+			case "allow", "deny", "env", "exec":
+			default:
+				l.add(FindingUnreachable, rule.Key, "%q means nothing in a rule; allow, deny, env and exec do", name)
+			}
+		}
 		if rule.Decision == Allow && has("deny") {
 			l.add(FindingUnreachable, rule.Key, "deny has no effect beside allow")
 		}

@@ -40,10 +40,13 @@ func CheckFile(path string, options Options, uid, gid uint32) (Result, error) {
 	}
 	rules := &unverifiedFile{file: f, size: state.size, compatible: options.Compatible}
 	result, err := decide(rules, uid, gid, self, nil)
-	if err != nil {
-		err = wrap(path, err)
+	if err == nil {
+		err = f.unchanged(state) // a deny may have been missed on the way
 	}
-	return result, err
+	if err != nil {
+		return Result{}, wrap(path, err)
+	}
+	return result, nil
 }
 
 // CheckDirectory decides on one caller with the rules directory at path, as it is

@@ -81,6 +81,19 @@ func (d descriptor) ReadAt(b []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
+// unchanged returns [ErrChanging] if the file has been written to since it was in a
+// state.
+func (d descriptor) unchanged(state stamp) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(d), &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if !stampOf(&st).sameContent(state) {
+		return ErrChanging
+	}
+	return nil
+}
+
 func (d descriptor) close() { _ = unix.Close(int(d)) } // only read: nothing to lose
 
 func statFile(f *os.File) (st unix.Stat_t, err error) {

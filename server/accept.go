@@ -206,7 +206,10 @@ func (w *worker) serve(c *conn) {
 		return
 	}
 	if w.leading && (w.wary || w.readyCount > 0) {
-		c.own(payload)
+		if !c.own(payload) {
+			w.loop.refuse(c, RefusedBytesUID)
+			return
+		}
 		w.enqueue(c)
 		return
 	}

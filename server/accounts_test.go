@@ -13,7 +13,7 @@ import (
 // bears bytes.
 func checkAccounts(t *testing.T, srv *Server) {
 	t.Helper()
-	accounts := &srv.serving.accounts
+	accounts := &running(srv).accounts
 	eventually(t, "every account is closed", func() bool {
 		accounts.mu.Lock()
 		defer accounts.mu.Unlock()
@@ -30,7 +30,7 @@ func checkAccounts(t *testing.T, srv *Server) {
 
 // bytesOf returns what the buffers of a user take.
 func bytesOf(srv *Server, uid int) int64 {
-	accounts := &srv.serving.accounts
+	accounts := &running(srv).accounts
 	accounts.mu.Lock()
 	defer accounts.mu.Unlock()
 	if a := accounts.open[uint32(uid)]; a != nil {

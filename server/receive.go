@@ -133,11 +133,13 @@ func (c *conn) keep(piece []byte) {
 }
 
 // own makes c keep the payload of its whole request, so that the worker in whose
-// scratch it may lie can go on receiving.
-func (c *conn) own(payload []byte) {
+// scratch it may lie can go on receiving. It returns false if that is more than the
+// user may take.
+func (c *conn) own(payload []byte) bool {
 	if c.request == nil {
 		c.keep(payload)
 	}
+	return c.charge()
 }
 
 // kept returns the payload of a whole request that c owns.

@@ -70,9 +70,11 @@ type Server struct {
 
 	// MaxBytesPerUID is the most bytes that buffers take for one connecting user:
 	// requests that have arrived in part or wait for their handler to return, and
-	// answers that wait for their callers. A call that needs more is refused, or,
-	// with its answer half written, closed. 0 is 64 MiB, and at least enough for
-	// eight of the largest calls; less than one of them needs is an error.
+	// answers that wait for their callers. What is not counted is a request of up to
+	// 16 KiB that arrived in one piece and whose handler runs already. A call that
+	// needs more is refused, or, with its answer half written, closed. 0 is 64 MiB,
+	// and at least enough for eight of the largest calls; less than one of them needs
+	// is an error.
 	MaxBytesPerUID int64
 
 	// RequestTimeout bounds the time from accepting a connection until its

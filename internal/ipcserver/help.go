@@ -39,6 +39,7 @@ Privileges, changed after the socket has been made
   -u uid, -g gid, -G gid,gid,...
                   become this user and this group, with these supplementary groups.
                   When any of them is given, no other supplementary groups stay.
+                  As for s6, 0 means to leave the user or the group as it is.
   -U              take them from the variables UID, GID and GIDLIST
 
 Who may connect

@@ -91,6 +91,9 @@ func parse(args []string) (*options, error) {
 		return nil, errors.New("want a path and a program")
 	}
 	o.path, o.program = rest[0], rest[1:]
+	if strings.HasPrefix(o.program[0], "-") {
+		return nil, fmt.Errorf("%s: want a program; options stand before the path, and -v takes no number", o.program[0])
+	}
 	return o, o.check()
 }
 
