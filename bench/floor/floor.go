@@ -14,6 +14,14 @@ import (
 // src/floor.c without the header.
 const MaxPayload = 32<<10 - 4
 
+// What the program asks the kernel about a caller: its third argument.
+const (
+	CheckNone     = "none"
+	CheckPeercred = "peercred" // who connected
+	CheckSCM      = "scm"      // who sent the request; the default
+	CheckBoth     = "both"     // both, which must be the same user and group
+)
+
 // ErrNoCompiler reports that there is no C compiler to build the program with.
 var ErrNoCompiler = errors.New("floor: neither cc nor gcc is installed")
 
