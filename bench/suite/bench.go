@@ -38,6 +38,7 @@ const (
 	Reference       = "reference"
 	Eventloop       = "eventloop"         // handlers may block: the default
 	EventloopOnLoop = "eventloop-on-loop" // handlers on the event loop
+	Gnet            = "gnet"              // gnet's own engine
 )
 
 // ErrServer reports a server that did not start or ended before its time.
@@ -110,6 +111,10 @@ func variants(names []string, loops int) ([]variant, error) {
 			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--loops", strconv.Itoa(loops)))
 		case EventloopOnLoop:
 			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--on-loop", "--loops", strconv.Itoa(loops)))
+		case Gnet: // its loops, and the goroutine that accepts
+			v := selfVariant(name, max(1, loops)+1, "server", "gnet", "--loops", strconv.Itoa(max(1, loops)))
+			v.Checks = report.CheckConnections
+			all = append(all, v)
 		default:
 			return nil, fmt.Errorf("suite: there is no server %q", name)
 		}
@@ -120,7 +125,7 @@ func variants(names []string, loops int) ([]variant, error) {
 // floorVariant is the floor with some threads.
 func floorVariant(threads int) variant {
 	return variant{
-		report.Server{Name: fmt.Sprintf("%s-%d", Floor, threads), Kind: report.KindFloor, Cores: threads},
+		report.Server{Name: fmt.Sprintf("%s-%d", Floor, threads), Kind: report.KindFloor, Cores: threads, Checks: report.CheckCalls},
 		func(b *Bench, ctx context.Context, socket string) ([]string, error) {
 			program, err := b.floorProgram(ctx)
 			return []string{program, socket, strconv.Itoa(threads)}, err
@@ -129,10 +134,10 @@ func floorVariant(threads int) variant {
 }
 
 // selfVariant is a server that the benchmark's own program runs, with the socket
-// as last argument.
+// as last argument, and that asks for the credentials of each call.
 func selfVariant(name string, cores int, args ...string) variant {
 	return variant{
-		report.Server{Name: name, Kind: name, Cores: cores},
+		report.Server{Name: name, Kind: name, Cores: cores, Checks: report.CheckCalls},
 		func(b *Bench, _ context.Context, socket string) ([]string, error) {
 			return append(append([]string{b.Self}, args...), socket), nil
 		},

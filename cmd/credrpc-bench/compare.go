@@ -11,7 +11,7 @@ import (
 
 // A compareCommand compares servers.
 type compareCommand struct {
-	Servers []string    `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Servers to compare: ${enum}."`
+	Servers []string    `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet" help:"Servers to compare: ${enum}."`
 	Loads   []load.Load `default:"b32x1,b256x1,t1,t16,t64" help:"Loads: bKxN is N callers with K calls in flight each, tN is N callers with one."`
 	Rounds  int         `default:"7" help:"How often every server has every load."`
 	Seconds float64     `default:"0.25" help:"Length of a run."`

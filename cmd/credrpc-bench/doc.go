@@ -14,6 +14,8 @@
 //	reference          a goroutine a connection, package net
 //	eventloop-on-loop  package server, the handler on the event loop
 //	eventloop          package server, the handler may block: its default
+//	gnet               gnet's own engine, with the credentials of the connection
+//	                   only; not compared unless it is asked for
 //
 // They echo. All are processes of their own that live as long as the comparison;
 // in every round each has every load, in a changing order.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"credrpc/bench/gnetserver"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -31,6 +32,7 @@ type commands struct {
 }
 
 func main() {
+	gnetserver.StopPool() // what is measured here has no other goroutines
 	var c commands
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),

@@ -122,6 +122,17 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestGnet compares gnet's engine, also with payloads that do not fit into a
+// socket's buffer.
+func TestGnet(t *testing.T) {
+	for _, payload := range []string{"32", "1000000"} {
+		out, err := run(t, append(tiny, "--servers", "gnet", "--payload", payload)...)
+		if err != nil || !strings.Contains(out, "with each connection: gnet") {
+			t.Errorf("%s bytes: %v\n%s", payload, err, out)
+		}
+	}
+}
+
 // TestNoCompiler leaves the floor out.
 func TestNoCompiler(t *testing.T) {
 	cmd, dir := command(t, append(tiny, "--servers", "floor,eventloop")...)

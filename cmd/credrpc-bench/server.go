@@ -23,6 +23,7 @@ type serverCommand struct {
 	Floor     floorServer     `cmd:"" help:"The least that a server must do, in C."`
 	Reference referenceServer `cmd:"" help:"The naive server: a goroutine a connection, package net."`
 	Eventloop eventloopServer `cmd:"" help:"The server of this module."`
+	Gnet      gnetServer      `cmd:"" help:"A server on gnet's own engine, which knows the credentials of the connection only."`
 }
 
 // socketArg is where a server listens.
