@@ -32,17 +32,26 @@ var source string
 // the caller. It returns [ErrNoCompiler], or an error with what the compiler
 // printed.
 func Compile(ctx context.Context, dir string) (path string, err error) {
+	path = filepath.Join(dir, "floor")
+	if err := Build(ctx, path, source, "-pthread"); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// Build makes the program path of C source, with more arguments for the compiler.
+// Its errors are those of [Compile].
+func Build(ctx context.Context, path, source string, flags ...string) error {
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
 		if compiler, err = exec.LookPath("gcc"); err != nil {
-			return "", ErrNoCompiler
+			return ErrNoCompiler
 		}
 	}
-	path = filepath.Join(dir, "floor")
-	cmd := exec.CommandContext(ctx, compiler, "-O2", "-Wall", "-pthread", "-o", path, "-x", "c", "-")
+	cmd := exec.CommandContext(ctx, compiler, append(flags, "-O2", "-Wall", "-o", path, "-x", "c", "-")...)
 	cmd.Stdin = strings.NewReader(source)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("floor: %s: %w\n%s", compiler, err, output)
+		return fmt.Errorf("floor: %s: %w\n%s", compiler, err, output)
 	}
-	return path, nil
+	return nil
 }
