@@ -16,8 +16,9 @@ import (
 // src/echo.c.
 const MaxPayload = 16 << 20
 
-// ErrNotInstalled reports that a program of s6 is missing.
-var ErrNotInstalled = errors.New("s6chain: s6 is not installed")
+// ErrUnavailable reports that the chain cannot run here: a program of s6 is
+// missing, or echo cannot be built.
+var ErrUnavailable = errors.New("s6chain: not available")
 
 const (
 	// connections is how many calls are in flight at most: more than any load
@@ -32,26 +33,25 @@ const (
 var source string
 
 // Compile builds echo into dir and returns its path. The file belongs to the
-// caller. It returns [floor.ErrNoCompiler], or an error with what the compiler
-// printed.
+// caller. It returns [ErrUnavailable] with the reason.
 func Compile(ctx context.Context, dir string) (path string, err error) {
 	path = filepath.Join(dir, "echo")
 	if err := floor.Build(ctx, path, source, "-static"); err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return path, nil
 }
 
 // Command returns the command line of the chain: where it makes its socket, the
-// compiled rules, and the path of echo. It returns [ErrNotInstalled].
+// compiled rules, and the path of echo. It returns [ErrUnavailable].
 func Command(socket, rules, echo string) ([]string, error) {
 	server, err := exec.LookPath("s6-ipcserver")
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	access, err := exec.LookPath("s6-ipcserver-access")
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotInstalled, err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	most := strconv.Itoa(connections)
 	return []string{server, "-q", "-a", "0700", "-b", strconv.Itoa(backlog), "-c", most, "-C", most, "--", socket,
