@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -59,13 +60,19 @@ func (c *compareCommand) Run() error {
 			Seed:     c.Seed,
 		})
 		b.progress.clear()
-		switch {
-		case failed != nil:
-		case r.Errors() > 0:
-			failed = errAnswers
-		case r.Interrupted:
-			failed = errInterrupted
-		}
-		return errors.Join(failed, r.WriteTable(os.Stdout), writeJSON(c.JSON, r.WriteJSON))
+		return errors.Join(verdict(failed, r), r.WriteTable(os.Stdout), writeJSON(c.JSON, r.WriteJSON))
 	})
+}
+
+// verdict returns failed, or what is wrong with a comparison that did not fail.
+func verdict(failed error, r *report.Report) error {
+	switch {
+	case failed != nil:
+		return failed
+	case r.Errors() > 0:
+		return errAnswers
+	case r.Interrupted:
+		return errInterrupted
+	}
+	return nil
 }

@@ -3,6 +3,8 @@
 //	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
+//	credrpc-bench ladder                        what each step of trust costs
+//	credrpc-bench peers                         other RPC systems: ttrpc, gRPC, net/rpc
 //	credrpc-bench strace                        system calls a call
 //	credrpc-bench load --socket PATH ...        the load generator alone
 //	credrpc-bench server NAME PATH              one server alone

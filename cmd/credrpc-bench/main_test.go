@@ -149,7 +149,9 @@ func TestNoCompiler(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"--rounds", "0"}, {"--seconds", "0"}, {"--seconds", "-1"}, {"--loads", "x"}, {"--servers", "other"}, {"--unknown"},
-		{"load"}, {"server", "other", "x"}, {"access", "--rules", "0"}, {"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
+		{"load"}, {"server", "other", "x"}, {"ladder", "--rules", "0"}, {"ladder", "--steps", "other"}, {"ladder", "--rounds", "0"},
+		{"peers", "--loads", "b2x1"}, {"peers", "--loads", "t1", "--connections", "2"}, {"peers", "--servers", "floor"},
+		{"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
 	} {
 		if out, err := run(t, args...); err == nil {
 			t.Errorf("%v: %s", args, out)
@@ -293,18 +295,6 @@ func TestStrace(t *testing.T) {
 	out, err := run(t, "strace", "--seconds", "0.1", "--servers", "reference,eventloop-on-loop")
 	if err != nil || !strings.Contains(out, "accept4 1.0") || !strings.Contains(out, "sendto 1.0") {
 		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-func TestAccess(t *testing.T) {
-	out, err := run(t, "access", "--rounds", "2", "--seconds", "0.05", "--load", "t2", "--rules", "10", "--on-loop")
-	if err != nil || !strings.Contains(out, "10 rules in the file") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	for _, step := range []string{"no rules ", "no rules, again ", "file, from the cache ", "file, past the cache ", "directory "} {
-		if !strings.Contains(out, "\n"+step) {
-			t.Errorf("no row %q:\n%s", step, out)
-		}
 	}
 }
 
