@@ -3,10 +3,15 @@
 // of the answer, close. What it reaches is what the kernel allows for one
 // connection a call, so other servers are measured by how near they come.
 //
-// The program echoes. Its command line is PATH THREADS: where it binds its
-// socket, which must not exist yet, and how many threads share the listener. One
-// thread is best where callers leave only one core to it; one a core where there
-// are spare cores. Which of them is the floor depends on the load.
+// The program echoes. Its command line is PATH THREADS [CHECKS]: where it binds
+// its socket, which must not exist yet, and how many threads share the listener.
+// One thread is best where callers leave only one core to it; one a core where
+// there are spare cores. Which of them is the floor depends on the load.
+//
+// The floor takes the sender's credentials with each request and compares them
+// with nothing. CHECKS makes it a step lower or higher: none, the credentials of
+// the connection (peercred), those of the sender (scm, the default), or both,
+// which must agree. What lies between two of them is what that check costs.
 //
 // It cannot do what a server must: it takes only requests that arrive in one
 // piece, up to [MaxPayload], waits without limit for each caller in turn, and

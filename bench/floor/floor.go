@@ -14,40 +14,44 @@ import (
 // src/floor.c without the header.
 const MaxPayload = 32<<10 - 4
 
+// What the program asks the kernel about a caller: its third argument.
+const (
+	CheckNone     = "none"
+	CheckPeercred = "peercred" // who connected
+	CheckSCM      = "scm"      // who sent the request; the default
+	CheckBoth     = "both"     // both, which must be the same user and group
+)
+
 // ErrNoCompiler reports that there is no C compiler to build the program with.
 var ErrNoCompiler = errors.New("floor: neither cc nor gcc is installed")
 
 //go:embed src/floor.c
 var source string
 
-//go:embed src/once.c
-var onceSource string
-
 // Compile builds the program into dir and returns its path. The file belongs to
 // the caller. It returns [ErrNoCompiler], or an error with what the compiler
 // printed.
 func Compile(ctx context.Context, dir string) (path string, err error) {
-	return build(ctx, filepath.Join(dir, "floor"), source, "-pthread")
+	path = filepath.Join(dir, "floor")
+	if err := Build(ctx, path, source, "-pthread"); err != nil {
+		return "", err
+	}
+	return path, nil
 }
 
-// CompileOnce builds, as Compile does, the program that answers one call on its
-// standard input and output and ends: what a UCSPI server runs. It is static, since
-// that is the program that starts soonest.
-func CompileOnce(ctx context.Context, dir string) (path string, err error) {
-	return build(ctx, filepath.Join(dir, "once"), onceSource, "-static")
-}
-
-func build(ctx context.Context, path, source string, flags ...string) (string, error) {
+// Build makes the program path of C source, with more arguments for the compiler.
+// Its errors are those of [Compile].
+func Build(ctx context.Context, path, source string, flags ...string) error {
 	compiler, err := exec.LookPath("cc")
 	if err != nil {
 		if compiler, err = exec.LookPath("gcc"); err != nil {
-			return "", ErrNoCompiler
+			return ErrNoCompiler
 		}
 	}
 	cmd := exec.CommandContext(ctx, compiler, append(flags, "-O2", "-Wall", "-o", path, "-x", "c", "-")...)
 	cmd.Stdin = strings.NewReader(source)
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("floor: %s: %w\n%s", compiler, err, output)
+		return fmt.Errorf("floor: %s: %w\n%s", compiler, err, output)
 	}
-	return path, nil
+	return nil
 }

@@ -29,18 +29,24 @@ func compile(t *testing.T) string {
 	return program
 }
 
-// run starts the program and returns its socket.
-func run(t *testing.T, program, threads string) string {
+// run starts the program with what follows the socket in its command line, and
+// returns its socket.
+func run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	cmd := exec.Command(program, path, threads)
+	return serve(t, exec.Command(program, append([]string{path}, args...)...), path)
+}
+
+// serve starts a command that listens at path, and waits until it does.
+func serve(t *testing.T, cmd *exec.Cmd, path string) string {
+	t.Helper()
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // and what it runs
 		cmd.Wait()
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -127,7 +133,7 @@ func TestNoAnswer(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	program := compile(t)
 	long := strings.Repeat("x", 108)
-	for _, args := range [][]string{{}, {"s"}, {"s", "0"}, {"s", "x"}, {"s", "1", "more"}, {long, "1"}} {
+	for _, args := range [][]string{{}, {"s"}, {"s", "0"}, {"s", "x"}, {"s", "1", "more"}, {"s", "1", "none", "more"}, {long, "1"}} {
 		err := exec.CommandContext(t.Context(), program, args...).Run()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() != 2 {

@@ -24,6 +24,11 @@ type CPU struct {
 	user, system time.Duration
 }
 
+// Add returns what both have used.
+func (c CPU) Add(other CPU) CPU {
+	return CPU{c.Total + other.Total, c.user + other.user, c.system + other.system}
+}
+
 // Sub returns what was used between before and c.
 func (c CPU) Sub(before CPU) CPU {
 	return CPU{c.Total - before.Total, c.user - before.user, c.system - before.system}
@@ -54,25 +59,49 @@ func CPUOf(pid int) (CPU, error) {
 	if err != nil {
 		return CPU{}, fmt.Errorf("measure: %w", err)
 	}
-	user, system, err := ticks(stat)
+	user, system, err := ticks(stat, ownTicks)
 	if err != nil {
 		return CPU{}, err
 	}
 	return CPU{time.Duration(ts.Nano()), time.Duration(user) * tick, time.Duration(system) * tick}, nil
 }
 
-// ticks returns fields 14 and 15, utime and stime, of a process's stat file.
-func ticks(stat []byte) (user, system uint64, err error) {
+// ChildrenCPUOf returns what the children of the process pid have used that have
+// ended and that it has waited for, and their own such children. It is exact to
+// two ticks. See proc_pid_stat(5).
+func ChildrenCPUOf(pid int) (CPU, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return CPU{}, fmt.Errorf("measure: %w", err)
+	}
+	user, system, err := ticks(stat, childrenTicks)
+	if err != nil {
+		return CPU{}, err
+	}
+	c := CPU{user: time.Duration(user) * tick, system: time.Duration(system) * tick}
+	c.Total = c.user + c.system
+	return c, nil
+}
+
+// The fields of a process's stat file with times in user mode; those in system
+// mode follow. See proc_pid_stat(5).
+const (
+	ownTicks      = 14 // utime
+	childrenTicks = 16 // cutime
+)
+
+// ticks returns two fields of a process's stat file: number field and the next.
+func ticks(stat []byte, field int) (user, system uint64, err error) {
 	// Field 2 is a name in parentheses that may hold anything, so counting
 	// begins behind the last parenthesis, with field 3.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 13 {
+	if len(fields) < field-1 {
 		return 0, 0, fmt.Errorf("measure: stat file with %d fields", len(fields)+2)
 	}
-	if user, err = strconv.ParseUint(string(fields[11]), 10, 64); err != nil {
+	if user, err = strconv.ParseUint(string(fields[field-3]), 10, 64); err != nil {
 		return 0, 0, fmt.Errorf("measure: user time: %w", err)
 	}
-	if system, err = strconv.ParseUint(string(fields[12]), 10, 64); err != nil {
+	if system, err = strconv.ParseUint(string(fields[field-2]), 10, 64); err != nil {
 		return 0, 0, fmt.Errorf("measure: system time: %w", err)
 	}
 	return user, system, nil

@@ -1,8 +1,11 @@
 package measure
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -44,12 +47,61 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// TestChildrenCPUOf burns processor time in a child and finds it again once that
+// has ended, and not before.
+func TestChildrenCPUOf(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "read x; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done; read x")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	children := func() CPU {
+		t.Helper()
+		c, err := ChildrenCPUOf(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := children()
+	fmt.Fprintln(stdin)
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	used, err := CPUOf(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now := children(); now != before {
+		t.Errorf("the child has not ended, and counts: %+v, before %+v", now, before)
+	}
+	stdin.Close()
+	cmd.Wait()
+	got := children().Sub(before)
+	if got.Total < used.Total-2*tick || got.Total != got.User()+got.System() {
+		t.Errorf("the child used %v, and counts %+v", used.Total, got)
+	}
+	if sum := used.Add(got); sum.Total != used.Total+got.Total || sum.Sub(got) != used {
+		t.Errorf("%+v and %+v is %+v", used, got, sum)
+	}
+}
+
 func TestCPUOfNoProcess(t *testing.T) {
 	if c, err := CPUOf(1 << 22); err == nil { // above pid_max
 		t.Errorf("a process that does not exist used %v", c)
 	}
 	if _, err := MemoryOf(1 << 22); err == nil {
 		t.Error("a process that does not exist has memory")
+	}
+	if c, err := ChildrenCPUOf(1 << 22); err == nil {
+		t.Errorf("children of a process that does not exist used %v", c)
 	}
 }
 
@@ -67,7 +119,7 @@ func TestTicks(t *testing.T) {
 		{"no number", "12 (floor) S 1 2 3 4 5 6 7 8 9 10 x y 0", 0, 0, false},
 	}
 	for _, tt := range tests {
-		user, system, err := ticks([]byte(tt.stat))
+		user, system, err := ticks([]byte(tt.stat), ownTicks)
 		if (err == nil) != tt.ok || tt.ok && (user != tt.user || system != tt.system) {
 			t.Errorf("%s: %d, %d, %v", tt.name, user, system, err)
 		}

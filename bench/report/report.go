@@ -17,9 +17,10 @@ const (
 
 // A Server is one that takes part.
 type Server struct {
-	Name  string `json:"name"`  // unique
-	Kind  string `json:"kind"`  // of several variants of a kind, the fastest is shown for each load
-	Cores int    `json:"cores"` // most cores that it can use at the same time
+	Name   string `json:"name"`  // unique
+	Kind   string `json:"kind"`  // of several variants of a kind, the fastest is shown for each load
+	Cores  int    `json:"cores"` // most cores that it can use at the same time
+	Checks Checks `json:"checks_credentials"`
 }
 
 // A Report is what a comparison found. Runs may be incomplete: where a server

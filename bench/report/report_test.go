@@ -97,7 +97,7 @@ func example(t *testing.T) *Report {
 	batch, one := load.Load{Batch: 32, Callers: 1}, load.Load{Batch: 1, Callers: 1}
 	r := &Report{
 		Machine: measure.Machine{Kernel: "Linux 6.1", CPUModel: "Example CPU", Cores: 2, GoVersion: "go1.26", GOMAXPROCS: 2, SOMAXCONN: 4096},
-		Servers: []Server{{"floor-1", KindFloor, 1}, {"floor-2", KindFloor, 2}, {KindReference, KindReference, 2}, {"eventloop", "eventloop", 1}},
+		Servers: []Server{{"floor-1", KindFloor, 1, CheckCalls}, {"floor-2", KindFloor, 2, CheckCalls}, {KindReference, KindReference, 2, CheckConnections}, {"eventloop", "eventloop", 1, CheckCalls}},
 		Loads:   []load.Load{batch, one},
 		Rounds:  2, Seconds: 1, Payload: 32, Seed: 1,
 	}

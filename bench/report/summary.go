@@ -141,6 +141,7 @@ func summarise(runs []Run) (Summary, error) {
 // The figures of a run that are compared.
 func throughput(r *Run) float64 { return r.CallsPerSecond }
 func p50(r *Run) float64        { return r.Latency.P50 }
+func p99(r *Run) float64        { return r.Latency.P99 }
 
 // figures returns one figure of each run.
 func figures(runs []Run, figure func(*Run) float64) []float64 {
@@ -153,16 +154,5 @@ func figures(runs []Run, figure func(*Run) float64) []float64 {
 
 // ratio compares a figure of the runs with that of other, round by round.
 func ratio(runs, other []Run, figure func(*Run) float64) *Spread {
-	var ratios []float64
-	for i := range runs {
-		for j := range other {
-			if runs[i].Round != other[j].Round {
-				continue
-			}
-			if base := figure(&other[j]); base > 0 {
-				ratios = append(ratios, figure(&runs[i])/base)
-			}
-		}
-	}
-	return SpreadOf(ratios)
+	return SpreadOf(byRound(runs, other, figure, divided))
 }

@@ -106,6 +106,9 @@ func (r *Report) remarks() []string {
 	if others := r.othersShare(); others > 0.05 {
 		lines = append(lines, fmt.Sprintf("Other processes took %.0f %% of the machine's cores while the loads ran: expect wide spreads.", others*100))
 	}
+	if line := r.checkRemark(); line != "" {
+		lines = append(lines, line)
+	}
 	lines = append(lines, r.Notices...)
 	if r.Interrupted {
 		lines = append(lines, "Interrupted: figures come from the runs that were finished.")

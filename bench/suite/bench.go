@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"credrpc/bench/floor"
+	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/internal/sys"
 )
@@ -38,6 +39,7 @@ const (
 	Reference       = "reference"
 	Eventloop       = "eventloop"         // handlers may block: the default
 	EventloopOnLoop = "eventloop-on-loop" // handlers on the event loop
+	Gnet            = "gnet"              // gnet's own engine
 )
 
 // ErrServer reports a server that did not start or ended before its time.
@@ -47,6 +49,25 @@ var ErrServer = errors.New("suite: a server failed")
 type variant struct {
 	report.Server
 	command func(b *Bench, ctx context.Context, socket string) ([]string, error)
+
+	// generator returns the command line of the load generator, which prints a
+	// [load.Result] as JSON. nil is the one of this program.
+	generator func(socket string, config load.Config) []string
+
+	// probe returns nil if the server that listens at socket is ready. nil is a
+	// call of the protocol.
+	probe func(socket string) error
+
+	// forks says that the server works in child processes that end.
+	forks bool
+
+	// native says that the server is a C program that is compiled here. Where
+	// that or its execution is not possible, it is left out.
+	native bool
+
+	// maxPayload is the largest payload in bytes that the server takes; 0 is
+	// that of the load generator.
+	maxPayload int
 }
 
 // Close stops all children and removes their files.
@@ -106,10 +127,12 @@ func variants(names []string, loops int) ([]variant, error) {
 			}
 		case Reference:
 			all = append(all, selfVariant(name, min(cores, runtime.GOMAXPROCS(0)), "server", "reference"))
-		case Eventloop:
-			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--loops", strconv.Itoa(loops)))
-		case EventloopOnLoop:
-			all = append(all, selfVariant(name, max(1, loops), "server", "eventloop", "--on-loop", "--loops", strconv.Itoa(loops)))
+		case Eventloop, EventloopOnLoop:
+			all = append(all, eventloopVariant(name, loops))
+		case Gnet: // its loops, and the goroutine that accepts
+			v := selfVariant(name, max(1, loops)+1, "server", "gnet", "--loops", strconv.Itoa(max(1, loops)))
+			v.Checks = report.CheckConnections
+			all = append(all, v)
 		default:
 			return nil, fmt.Errorf("suite: there is no server %q", name)
 		}
@@ -120,20 +143,31 @@ func variants(names []string, loops int) ([]variant, error) {
 // floorVariant is the floor with some threads.
 func floorVariant(threads int) variant {
 	return variant{
-		report.Server{Name: fmt.Sprintf("%s-%d", Floor, threads), Kind: report.KindFloor, Cores: threads},
-		func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+		Server: report.Server{Name: fmt.Sprintf("%s-%d", Floor, threads), Kind: report.KindFloor, Cores: threads, Checks: report.CheckCalls},
+		command: func(b *Bench, ctx context.Context, socket string) ([]string, error) {
 			program, err := b.floorProgram(ctx)
 			return []string{program, socket, strconv.Itoa(threads)}, err
 		},
+		native:     true,
+		maxPayload: floor.MaxPayload,
 	}
 }
 
+// eventloopVariant is package server, as [Eventloop] or [EventloopOnLoop].
+func eventloopVariant(name string, loops int) variant {
+	args := []string{"server", "eventloop"}
+	if name == EventloopOnLoop {
+		args = append(args, "--on-loop")
+	}
+	return selfVariant(name, max(1, loops), append(args, "--loops", strconv.Itoa(loops))...)
+}
+
 // selfVariant is a server that the benchmark's own program runs, with the socket
-// as last argument.
+// as last argument, and that asks for the credentials of each call.
 func selfVariant(name string, cores int, args ...string) variant {
 	return variant{
-		report.Server{Name: name, Kind: name, Cores: cores},
-		func(b *Bench, _ context.Context, socket string) ([]string, error) {
+		Server: report.Server{Name: name, Kind: name, Cores: cores, Checks: report.CheckCalls},
+		command: func(b *Bench, _ context.Context, socket string) ([]string, error) {
 			return append(append([]string{b.Self}, args...), socket), nil
 		},
 	}
@@ -154,9 +188,13 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.socket = socket
+	c.socket, c.generator = socket, v.generator
 	b.children = append(b.children, c)
-	if err := c.ready(ctx, 10*time.Second); err != nil {
+	ready := probe
+	if v.probe != nil {
+		ready = v.probe
+	}
+	if err := c.ready(ctx, ready, 10*time.Second); err != nil {
 		return nil, err
 	}
 	return c, nil

@@ -28,12 +28,13 @@ const probeTimeout = 2 * time.Second
 
 // A child is a server process.
 type child struct {
-	name   string
-	socket string
-	cmd    *exec.Cmd
-	stderr tail
-	ended  chan struct{} // closed when the process has ended; err is set before
-	err    error
+	name      string
+	socket    string
+	generator func(socket string, config load.Config) []string // see variant
+	cmd       *exec.Cmd
+	stderr    tail
+	ended     chan struct{} // closed when the process has ended; err is set before
+	err       error
 }
 
 // isolated puts a child into a process group of its own and lets the kernel kill
@@ -58,8 +59,8 @@ func startChild(name string, command []string) (*child, error) {
 	return c, nil
 }
 
-// ready waits until the server answers a call.
-func (c *child) ready(ctx context.Context, timeout time.Duration) error {
+// ready waits until probe says that the server is ready.
+func (c *child) ready(ctx context.Context, probe func(socket string) error, timeout time.Duration) error {
 	var last error
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
 		if last = probe(c.socket); last == nil {
@@ -133,13 +134,12 @@ func (c *child) stop() {
 // load runs a load generator on the server and returns what it found. It returns
 // ctx's error if that ends first, and then the run is lost.
 func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.Result, error) {
-	cmd := exec.CommandContext(ctx, b.Self, "load", "--json",
-		"--socket", c.socket,
-		"--batch", strconv.Itoa(config.Load.Batch),
-		"--callers", strconv.Itoa(config.Load.Callers),
-		"--payload", strconv.Itoa(config.Payload),
-		"--sleepers", strconv.Itoa(config.Sleepers),
-		"--seconds", strconv.FormatFloat(config.Duration.Seconds(), 'f', -1, 64))
+	generator := b.generator
+	if c.generator != nil {
+		generator = c.generator
+	}
+	command := generator(c.socket, config)
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.SysProcAttr = isolated()
 	var stderr tail
 	cmd.Stderr = &stderr
@@ -159,6 +159,20 @@ func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.R
 	}
 	return &result, nil
 }
+
+// generator is the command line of this program's load generator.
+func (b *Bench) generator(socket string, config load.Config) []string {
+	return []string{b.Self, "load", "--json",
+		"--socket", socket,
+		"--batch", strconv.Itoa(config.Load.Batch),
+		"--callers", strconv.Itoa(config.Load.Callers),
+		"--payload", strconv.Itoa(config.Payload),
+		"--sleepers", strconv.Itoa(config.Sleepers),
+		"--seconds", seconds(config.Duration)}
+}
+
+// seconds writes a duration for a command line.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 
 // A tail keeps the end of what is written to it. It is safe for concurrent use.
 type tail struct {

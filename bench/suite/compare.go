@@ -14,6 +14,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/measure"
 	"credrpc/bench/report"
+	"credrpc/bench/s6chain"
 )
 
 // A Comparison says which servers are compared under which loads.
@@ -41,14 +42,7 @@ type competitor struct {
 // here are left out with a notice. If ctx ends, the report says so and has the
 // runs up to then. It returns [ErrServer] with a report if a server failed.
 func (b *Bench) Compare(ctx context.Context, c Comparison) (*report.Report, error) {
-	r := &report.Report{
-		Machine: measure.Describe(),
-		Loads:   c.Loads,
-		Rounds:  c.Rounds,
-		Seconds: c.Duration.Seconds(),
-		Payload: c.Payload,
-		Seed:    c.Seed,
-	}
+	r := c.report()
 	competitors, err := b.competitors(ctx, c, r)
 	if err == nil {
 		err = b.rounds(ctx, c, competitors, r)
@@ -60,21 +54,39 @@ func (b *Bench) Compare(ctx context.Context, c Comparison) (*report.Report, erro
 	return r, errors.Join(err, r.Summarise())
 }
 
+// report returns a report of what will be compared, without a server.
+func (c *Comparison) report() *report.Report {
+	return &report.Report{
+		Machine: measure.Describe(),
+		Loads:   c.Loads,
+		Rounds:  c.Rounds,
+		Seconds: c.Duration.Seconds(),
+		Payload: c.Payload,
+		Seed:    c.Seed,
+	}
+}
+
 // competitors starts the servers of c and warms them up.
 func (b *Bench) competitors(ctx context.Context, c Comparison, r *report.Report) ([]competitor, error) {
 	all, err := variants(c.Servers, c.Loops)
 	if err != nil {
 		return nil, err
 	}
+	return b.enter(ctx, c, all, r)
+}
+
+// enter starts servers and warms them up. Those that cannot run here are left
+// out with a notice.
+func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *report.Report) ([]competitor, error) {
 	var started []competitor
 	for i, v := range all {
-		if v.Kind == report.KindFloor && c.Payload > floor.MaxPayload {
-			leaveOut(r, v.Kind, fmt.Sprintf("it takes payloads of up to %d bytes", floor.MaxPayload))
+		if v.maxPayload > 0 && c.Payload > v.maxPayload {
+			leaveOut(r, v.Kind, fmt.Sprintf("it takes payloads of up to %d bytes", v.maxPayload))
 			continue
 		}
 		b.Progress(0, fmt.Sprintf("starting %s (%d of %d)", v.Name, i+1, len(all)))
 		process, err := b.start(ctx, v)
-		if errors.Is(err, floor.ErrNoCompiler) || v.Kind == report.KindFloor && errors.Is(err, os.ErrPermission) {
+		if errors.Is(err, floor.ErrNoCompiler) || errors.Is(err, s6chain.ErrUnavailable) || v.native && errors.Is(err, os.ErrPermission) {
 			leaveOut(r, v.Kind, err.Error())
 			continue
 		}
@@ -127,10 +139,9 @@ func (b *Bench) rounds(ctx context.Context, c Comparison, competitors []competit
 
 // run makes one load on one server and measures both.
 func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
-	pid := s.cmd.Process.Pid
-	cpu, err := measure.CPUOf(pid)
+	cpu, err := s.used()
 	if err != nil {
-		return nil, errors.Join(s.alive(), err)
+		return nil, err
 	}
 	cores, err := measure.AllCores()
 	if err != nil {
@@ -140,9 +151,9 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 	if err != nil {
 		return nil, err
 	}
-	after, err := measure.CPUOf(pid)
+	after, err := s.used()
 	if err != nil {
-		return nil, errors.Join(s.alive(), err)
+		return nil, err
 	}
 	coresAfter, err := measure.AllCores()
 	if err != nil {
@@ -159,4 +170,21 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 	}
 	run.Bottleneck = run.Judge(s.Cores, runtime.NumCPU())
 	return run, nil
+}
+
+// used returns the processor time that the server has used so far.
+func (s *competitor) used() (measure.CPU, error) {
+	pid := s.cmd.Process.Pid
+	cpu, err := measure.CPUOf(pid)
+	if err != nil {
+		return cpu, errors.Join(s.alive(), err)
+	}
+	if !s.forks {
+		return cpu, nil
+	}
+	children, err := measure.ChildrenCPUOf(pid)
+	if err != nil {
+		return cpu, errors.Join(s.alive(), err)
+	}
+	return cpu.Add(children), nil
 }

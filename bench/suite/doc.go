@@ -22,5 +22,10 @@
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls
+//	ladder.go    what each step of trust costs, from no credentials to s6's programs
+//	peers.go     other RPC systems beside package server
 //	strace.go    system calls a call
+//
+// The rounds of ladder.go and peers.go are those of compare.go; pairs.go compares
+// each server with the one that it differs from.
 package suite

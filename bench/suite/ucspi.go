@@ -7,101 +7,122 @@ import (
 	"os/exec"
 	"strings"
 
-	"credrpc/bench/floor"
 	"credrpc/bench/report"
+	"credrpc/bench/s6chain"
 )
 
-// A UCSPIConfig says what [Bench.UCSPI] measures.
+// A UCSPIConfig says what [Bench.UCSPI] measures. Servers are not named: they are
+// all that run a program for every connection.
 type UCSPIConfig struct {
-	PairsConfig
-	AccessProgram string // path of credrpc-access, to stand in for s6-ipcserver-access in a step of its own; "" for none
+	Comparison
+	AccessProgram string // path of credrpc-access, to stand in for s6-ipcserver-access in a server of its own; "" for none
 }
 
-// UCSPIResult compares servers that run a program for every connection. The first
-// step is the chain of s6-ipcserver and s6-ipcserver-access, the second
-// s6-ipcserver alone.
+// UCSPIResult compares servers that run a program for every connection, each with
+// the chain of s6-ipcserver and s6-ipcserver-access.
 type UCSPIResult struct {
-	Pairs
-	Program string           `json:"program"` // what every connection gets
-	Alone   *report.Interval `json:"rules_throughput_by_s6_alone"`
+	Paired
+	Alone []*report.Pair `json:"by_s6_ipcserver_alone"` // credrpc ipcserver -x by s6-ipcserver, which asks no rules
 }
+
+// Names of these servers.
+const (
+	ucspiChain = "s6-ipcserver, s6-ipcserver-access -x"
+	ucspiAlone = "s6-ipcserver, no rules"
+	ucspiOurs  = "credrpc ipcserver -x"
+)
 
 // ucspiLimit is the number of connections at a time that every server may have: far
 // more than callers, and what s6-ipcserver takes.
 const ucspiLimit = "1000"
 
 // UCSPI measures how many connections a second are served by a program each. It
-// returns what the rounds before ctx ended found, and an error if the programs of s6
-// are not installed, or [floor.ErrNoCompiler].
+// returns what the rounds before ctx ended found, and [s6chain.ErrUnavailable] if
+// the programs of s6 or a C compiler are missing.
 func (b *Bench) UCSPI(ctx context.Context, c UCSPIConfig) (*UCSPIResult, error) {
-	r := &UCSPIResult{Program: "static C, one call"}
+	r := &UCSPIResult{Paired: Paired{Report: *c.report()}}
+	entrants, err := b.ucspiEntrants(ctx, c)
+	if err != nil {
+		return r, err
+	}
+	if err := b.paired(ctx, c.Comparison, entrants, &r.Paired); err != nil {
+		return r, err
+	}
+	for _, l := range r.Loads {
+		pair, err := r.Pair(ucspiOurs, ucspiAlone, l)
+		if err != nil {
+			return r, err
+		}
+		if pair != nil {
+			r.Alone = append(r.Alone, pair)
+		}
+	}
+	return r, nil
+}
+
+// ucspiEntrants are the servers.
+func (b *Bench) ucspiEntrants(ctx context.Context, c UCSPIConfig) ([]entrant, error) {
 	dir, err := b.directory()
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	once, err := floor.CompileOnce(ctx, dir)
+	echo, err := s6chain.Compile(ctx, dir)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	file, _, err := b.writeRules(1000)
+	files, err := b.writeRules(1000)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	server, err := exec.LookPath("s6-ipcserver")
-	if err != nil {
-		return r, fmt.Errorf("suite: the programs of s6 are needed: %w", err)
+	var paths [2]string
+	for i, name := range []string{"s6-ipcserver", "s6-ipcserver-access"} {
+		if paths[i], err = exec.LookPath(name); err != nil {
+			return nil, fmt.Errorf("%w: %w", s6chain.ErrUnavailable, err)
+		}
 	}
-	access, err := exec.LookPath("s6-ipcserver-access")
-	if err != nil {
-		return r, fmt.Errorf("suite: the programs of s6 are needed: %w", err)
-	}
-	s6 := []string{server, "-q", "-c", ucspiLimit, "-C", ucspiLimit}
+	s6 := []string{paths[0], "-q", "-c", ucspiLimit, "-C", ucspiLimit}
 	ours := []string{b.Self, "server", "ipcserver", "-q", "-c", ucspiLimit, "-C", ucspiLimit}
-	steps := []variant{
-		ucspiVariant("s6-ipcserver, s6-ipcserver-access -x", s6, access, "-v0", "-x", file, once),
-		ucspiVariant("s6-ipcserver, no rules", s6, once),
-		ucspiVariant("credrpc ipcserver -x", append(ours, "-x", file), once),
-		ucspiVariant("credrpc ipcserver, no rules", ours, once),
+	rules := []string{"-x", files.file}
+	entrants := []entrant{
+		{ucspiVariant(ucspiChain, s6, paths[1], "-v0", "-x", files.file, echo), ""},
+		{ucspiVariant(ucspiAlone, s6, echo), ucspiChain},
+		{ucspiVariant(ucspiOurs, append(ours, rules...), echo), ucspiChain},
+		{ucspiVariant("credrpc ipcserver, no rules", ours, echo), ucspiChain},
 	}
 	if c.AccessProgram != "" {
-		steps = append(steps, ucspiVariant("s6-ipcserver, credrpc-access -x", s6, c.AccessProgram, "-v0", "-x", file, once))
+		v := ucspiVariant("s6-ipcserver, credrpc-access -x", s6, c.AccessProgram, "-v0", "-x", files.file, echo)
+		entrants = append(entrants, entrant{v, ucspiChain})
 	}
-	pairs, runs, err := b.pairs(ctx, c.PairsConfig, steps)
-	r.Pairs = *pairs
-	var alone []float64
-	for round := range r.Rounds {
-		alone = append(alone, runs[2][round].CallsPerSecond/runs[1][round].CallsPerSecond)
-	}
-	r.Alone = report.IntervalOf(alone)
-	return r, err
+	return entrants, nil
 }
 
 // ucspiVariant is a server with its options, which runs program on a socket.
 func ucspiVariant(name string, server []string, program ...string) variant {
 	return variant{
-		report.Server{Name: name, Kind: name, Cores: 1},
-		func(_ *Bench, _ context.Context, socket string) ([]string, error) {
+		Server: report.Server{Name: name, Kind: name, Cores: 1 << 10, Checks: report.CheckConnections},
+		command: func(_ *Bench, _ context.Context, socket string) ([]string, error) {
 			return append(append(server[:len(server):len(server)], socket), program...), nil
 		},
+		forks:      true,
+		maxPayload: s6chain.MaxPayload,
 	}
 }
 
 // Write writes the result as text.
 func (r *UCSPIResult) Write(w io.Writer) error {
-	if r.Rounds == 0 {
-		_, err := fmt.Fprintln(w, "no round was finished")
+	if len(r.Pairs) == 0 {
+		_, err := fmt.Fprintln(w, "no run was finished")
 		return err
 	}
-	rows := [][]string{{"", "connections/s", "× s6 with rules", "p99 ms", "errors"}}
-	for _, s := range r.Steps {
-		rows = append(rows, []string{s.Name, whole(s.CallsPerSecond), s.Throughput.String(),
-			fmt.Sprintf("%.1f (%.1f-%.1f)", s.P99.Median/1000, s.P99.Min/1000, s.P99.Max/1000), fmt.Sprint(s.Errors)})
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v, %d bytes, a program for every connection: %s\n", r.Load, r.Payload, r.Program)
-	report.WriteRows(&b, rows)
-	fmt.Fprintf(&b, "credrpc ipcserver -x by s6-ipcserver without rules: %s\n", r.Alone)
-	r.remarks(&b)
+	b.WriteString("A program for every connection: static C, one call.\n")
+	r.write(&b, []string{"", "connections/s", "× s6 with rules", "p99 ms", "errors"}, func(p *report.Pair) []string {
+		return []string{p.Server, whole(p.CallsPerSecond), p.Throughput.String(),
+			fmt.Sprintf("%.1f", p.Latency.P99/1000), fmt.Sprint(p.Errors)}
+	})
+	for _, pair := range r.Alone {
+		fmt.Fprintf(&b, "%s by %s, under %v: %v.\n", pair.Server, pair.Against, pair.Load, pair.Throughput)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
 // A compareCommand compares servers.
 type compareCommand struct {
-	Servers []string    `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Servers to compare: ${enum}."`
+	Servers []string    `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet" help:"Servers to compare: ${enum}."`
 	Loads   []load.Load `default:"b32x1,b256x1,t1,t16,t64" help:"Loads: bKxN is N callers with K calls in flight each, tN is N callers with one."`
 	Rounds  int         `default:"7" help:"How often every server has every load."`
 	Seconds float64     `default:"0.25" help:"Length of a run."`
@@ -59,13 +60,19 @@ func (c *compareCommand) Run() error {
 			Seed:     c.Seed,
 		})
 		b.progress.clear()
-		switch {
-		case failed != nil:
-		case r.Errors() > 0:
-			failed = errAnswers
-		case r.Interrupted:
-			failed = errInterrupted
-		}
-		return errors.Join(failed, r.WriteTable(os.Stdout), writeJSON(c.JSON, r.WriteJSON))
+		return errors.Join(verdict(failed, r), r.WriteTable(os.Stdout), writeJSON(c.JSON, r.WriteJSON))
 	})
+}
+
+// verdict returns failed, or what is wrong with a comparison that did not fail.
+func verdict(failed error, r *report.Report) error {
+	switch {
+	case failed != nil:
+		return failed
+	case r.Errors() > 0:
+		return errAnswers
+	case r.Interrupted:
+		return errInterrupted
+	}
+	return nil
 }

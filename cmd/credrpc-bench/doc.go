@@ -3,6 +3,8 @@
 //	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
+//	credrpc-bench ladder                        what each step of trust costs
+//	credrpc-bench peers                         other RPC systems: ttrpc, gRPC, net/rpc
 //	credrpc-bench strace                        system calls a call
 //	credrpc-bench load --socket PATH ...        the load generator alone
 //	credrpc-bench server NAME PATH              one server alone
@@ -14,6 +16,8 @@
 //	reference          a goroutine a connection, package net
 //	eventloop-on-loop  package server, the handler on the event loop
 //	eventloop          package server, the handler may block: its default
+//	gnet               gnet's own engine, with the credentials of the connection
+//	                   only; not compared unless it is asked for
 //
 // They echo. All are processes of their own that live as long as the comparison;
 // in every round each has every load, in a changing order.

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"credrpc/bench/gnetserver"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -22,8 +24,9 @@ type commands struct {
 
 	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
-	Access   accessCommand   `cmd:"" help:"Measure what access rules cost: none, from the cache, past it, from a directory."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
+	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
+	Peers    peersCommand    `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
 	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
 	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
 	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
@@ -32,10 +35,12 @@ type commands struct {
 }
 
 func main() {
+	gnetserver.StopPool() // what is measured here has no other goroutines
 	var c commands
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
 		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
+		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ",")},
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {

@@ -122,6 +122,17 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestGnet compares gnet's engine, also with payloads that do not fit into a
+// socket's buffer.
+func TestGnet(t *testing.T) {
+	for _, payload := range []string{"32", "1000000"} {
+		out, err := run(t, append(tiny, "--servers", "gnet", "--payload", payload)...)
+		if err != nil || !strings.Contains(out, "with each connection: gnet") {
+			t.Errorf("%s bytes: %v\n%s", payload, err, out)
+		}
+	}
+}
+
 // TestNoCompiler leaves the floor out.
 func TestNoCompiler(t *testing.T) {
 	cmd, dir := command(t, append(tiny, "--servers", "floor,eventloop")...)
@@ -138,7 +149,9 @@ func TestNoCompiler(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"--rounds", "0"}, {"--seconds", "0"}, {"--seconds", "-1"}, {"--loads", "x"}, {"--servers", "other"}, {"--unknown"},
-		{"load"}, {"server", "other", "x"}, {"access", "--rules", "0"}, {"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
+		{"load"}, {"server", "other", "x"}, {"ladder", "--rules", "0"}, {"ladder", "--steps", "other"}, {"ladder", "--rounds", "0"},
+		{"peers", "--loads", "b2x1"}, {"peers", "--loads", "t1", "--connections", "2"}, {"peers", "--servers", "floor"},
+		{"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
 	} {
 		if out, err := run(t, args...); err == nil {
 			t.Errorf("%v: %s", args, out)
@@ -285,18 +298,6 @@ func TestStrace(t *testing.T) {
 	}
 }
 
-func TestAccess(t *testing.T) {
-	out, err := run(t, "access", "--rounds", "2", "--seconds", "0.05", "--load", "t2", "--rules", "10", "--on-loop")
-	if err != nil || !strings.Contains(out, "10 rules in the file") {
-		t.Errorf("%v\n%s", err, out)
-	}
-	for _, step := range []string{"no rules ", "no rules, again ", "file, from the cache ", "file, past the cache ", "directory "} {
-		if !strings.Contains(out, "\n"+step) {
-			t.Errorf("no row %q:\n%s", step, out)
-		}
-	}
-}
-
 // TestManual checks that the manual page is that of this program. "go generate
 // ./cmd/..." makes it anew.
 func TestManual(t *testing.T) {
@@ -316,8 +317,8 @@ func TestUCSPI(t *testing.T) {
 		}
 		t.Skip("the Debian package s6 is not installed")
 	}
-	out, err := run(t, "ucspi", "--rounds", "2", "--seconds", "0.1", "--load", "t4")
-	if err != nil || !strings.Contains(out, "credrpc ipcserver -x by s6-ipcserver without rules") {
+	out, err := run(t, "ucspi", "--rounds", "2", "--seconds", "0.1", "--loads", "t4")
+	if err != nil || !strings.Contains(out, "credrpc ipcserver -x by s6-ipcserver, no rules") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	for _, step := range []string{"s6-ipcserver, s6-ipcserver-access -x ", "s6-ipcserver, no rules ", "credrpc ipcserver -x ", "credrpc ipcserver, no rules "} {

@@ -13,6 +13,10 @@ var manualSections = manpage.Sections{
 
 What ten thousand connections that send nothing cost:
 
-	credrpc-bench idle --connections 10000`},
+	credrpc-bench idle --connections 10000
+
+What access rules cost, and nothing else:
+
+	credrpc-bench ladder --steps server,server-again,server-cache,server-cdb,server-directory`},
 	{Title: "SEE ALSO", Text: `credrpc(1)`},
 }

@@ -24,6 +24,7 @@ type serverCommand struct {
 	Reference referenceServer `cmd:"" help:"The naive server: a goroutine a connection, package net."`
 	Eventloop eventloopServer `cmd:"" help:"The server of this module."`
 	IPCServer ipcserverServer `cmd:"" name:"ipcserver" passthrough:"" help:"The UCSPI server of this module, as credrpc ipcserver."`
+	Gnet      gnetServer      `cmd:"" help:"A server on gnet's own engine, which knows the credentials of the connection only."`
 }
 
 // socketArg is where a server listens.
@@ -52,7 +53,8 @@ func untilSignal() (context.Context, context.CancelFunc) {
 // A floorServer runs the C program, compiled anew.
 type floorServer struct {
 	socketArg
-	Threads int `default:"1" help:"Threads that share the listener."`
+	Threads int    `default:"1" help:"Threads that share the listener."`
+	Checks  string `default:"scm" enum:"none,peercred,scm,both" help:"What it asks the kernel about callers: ${enum}."`
 }
 
 // Run serves until a signal.
@@ -68,7 +70,7 @@ func (c *floorServer) Run() error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program, c.Path, strconv.Itoa(c.Threads))
+	cmd := exec.CommandContext(ctx, program, c.Path, strconv.Itoa(c.Threads), c.Checks)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()

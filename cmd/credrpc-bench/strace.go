@@ -11,7 +11,7 @@ import (
 
 // A straceCommand counts system calls.
 type straceCommand struct {
-	Servers []string  `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Servers: ${enum}."`
+	Servers []string  `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet" help:"Servers: ${enum}."`
 	Load    load.Load `default:"b32x1" help:"Load on each."`
 	Seconds float64   `default:"2" help:"Length of a run."`
 	Payload int       `default:"32" help:"Bytes of a call's payload."`

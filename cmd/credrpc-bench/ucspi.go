@@ -13,13 +13,13 @@ import (
 
 // A ucspiCommand compares servers that run a program for every connection.
 type ucspiCommand struct {
-	Load    load.Load `default:"t16" help:"Load."`
-	Rounds  int       `default:"11" help:"Rounds, in each of which every server has the load once."`
-	Seconds float64   `default:"1" help:"Length of a run."`
-	Payload int       `default:"32" help:"Bytes of a call's payload."`
-	Seed    uint64    `default:"1" help:"Seed of the order of the servers."`
-	Access  string    `placeholder:"PATH" help:"A credrpc-access, to measure it in place of s6-ipcserver-access too."`
-	JSON    string    `placeholder:"FILE" help:"Write everything to FILE."`
+	Loads   []load.Load `default:"t16" help:"Loads."`
+	Rounds  int         `default:"11" help:"Rounds, in each of which every server has the load once."`
+	Seconds float64     `default:"1" help:"Length of a run."`
+	Payload int         `default:"32" help:"Bytes of a call's payload."`
+	Seed    uint64      `default:"1" help:"Seed of the order of the servers."`
+	Access  string      `placeholder:"PATH" help:"A credrpc-access, to measure it in place of s6-ipcserver-access too."`
+	JSON    string      `placeholder:"FILE" help:"Write everything to FILE."`
 }
 
 // Help says what is needed.
@@ -34,8 +34,8 @@ func (c *ucspiCommand) Validate() error { return validRounds(c.Rounds, c.Seconds
 func (c *ucspiCommand) Run() error {
 	return withBench(c.JSON, func(b *bench) error {
 		r, failed := b.UCSPI(b.ctx, suite.UCSPIConfig{
-			PairsConfig: suite.PairsConfig{
-				Load:     c.Load,
+			Comparison: suite.Comparison{
+				Loads:    c.Loads,
 				Rounds:   c.Rounds,
 				Duration: time.Duration(c.Seconds * float64(time.Second)),
 				Payload:  c.Payload,
@@ -44,10 +44,7 @@ func (c *ucspiCommand) Run() error {
 			AccessProgram: c.Access,
 		})
 		b.progress.clear()
-		if failed == nil && r.Errors() > 0 {
-			failed = errAnswers
-		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(verdict(failed, &r.Report), r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
 	})
 }
 

@@ -1,6 +1,6 @@
 /*
- * floor PATH THREADS: the least that a server of the protocol must do. THREADS
- * threads share one listener, and each repeats
+ * floor PATH THREADS [CHECKS]: the least that a server of the protocol must do.
+ * THREADS threads share one listener, and each repeats
  *
  *	accept4, recvmsg with the sender's credentials, send, close
  *
@@ -8,6 +8,13 @@
  * most LIMIT bytes that arrives with one recvmsg: anything else, and anything
  * without credentials, is closed without an answer. It has no timeouts, no
  * limits and no way to refuse: it is a measure, not a server.
+ *
+ * CHECKS is what it asks the kernel about the caller. See unix(7):
+ *
+ *	none      nothing
+ *	peercred  who connected: getsockopt(SO_PEERCRED)
+ *	scm       who sent: SO_PASSCRED, SCM_CREDENTIALS. The default
+ *	both      both, and they must be the same user and group
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -29,6 +36,29 @@
 #define BACKLOG 4096
 
 static int listener;
+static int ask_peer, ask_sender; /* CHECKS */
+
+/* Gets who connected. */
+static int get_peer(int fd, struct ucred *peer)
+{
+	socklen_t size = sizeof *peer;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) == 0 &&
+	    size == sizeof *peer;
+}
+
+/* Gets who sent what recvmsg received. */
+static int get_sender(struct msghdr *msg, struct ucred *sender)
+{
+	struct cmsghdr *head = CMSG_FIRSTHDR(msg);
+
+	if (head == NULL || head->cmsg_level != SOL_SOCKET ||
+	    head->cmsg_type != SCM_CREDENTIALS ||
+	    head->cmsg_len != CMSG_LEN(sizeof *sender))
+		return 0;
+	memcpy(sender, CMSG_DATA(head), sizeof *sender);
+	return 1;
+}
 
 /* Answers one call. buf[0..4) is zero, the empty error frame; the request frame
  * is received behind it, so that both together are the answer. */
@@ -39,18 +69,24 @@ static void answer(int fd, unsigned char *buf)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { buf + 4, LIMIT };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof control };
-	struct cmsghdr *head;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct ucred peer, sender;
 	uint32_t length;
-	ssize_t n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	ssize_t n;
 
+	if (ask_peer && !get_peer(fd, &peer))
+		return;
+	if (ask_sender) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof control;
+	}
+	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
 	if (n < 4)
 		return;
-	head = CMSG_FIRSTHDR(&msg);
-	if (head == NULL || head->cmsg_level != SOL_SOCKET ||
-	    head->cmsg_type != SCM_CREDENTIALS ||
-	    head->cmsg_len != CMSG_LEN(sizeof(struct ucred)))
+	if (ask_sender && !get_sender(&msg, &sender))
+		return;
+	if (ask_peer && ask_sender &&
+	    (peer.uid != sender.uid || peer.gid != sender.gid))
 		return;
 	memcpy(&length, buf + 4, sizeof length);
 	if (ntohl(length) != (size_t)n - 4)
@@ -84,21 +120,30 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Sets what is asked, and returns 0 if there is no such word. */
+static int parse_checks(const char *word)
+{
+	ask_peer = strcmp(word, "peercred") == 0 || strcmp(word, "both") == 0;
+	ask_sender = strcmp(word, "scm") == 0 || strcmp(word, "both") == 0;
+	return ask_peer || ask_sender || strcmp(word, "none") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int on = 1, threads;
+	int threads;
 
-	if (argc != 3 || strlen(argv[1]) >= sizeof address.sun_path ||
-	    (threads = atoi(argv[2])) < 1) {
-		fputs("usage: floor PATH THREADS\n", stderr);
+	if (argc < 3 || argc > 4 || strlen(argv[1]) >= sizeof address.sun_path ||
+	    (threads = atoi(argv[2])) < 1 ||
+	    !parse_checks(argc == 4 ? argv[3] : "scm")) {
+		fputs("usage: floor PATH THREADS [none|peercred|scm|both]\n", stderr);
 		return 2;
 	}
 	strcpy(address.sun_path, argv[1]);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (listener < 0)
 		die("socket");
-	if (setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
+	if (setsockopt(listener, SOL_SOCKET, SO_PASSCRED, &ask_sender, sizeof ask_sender) < 0)
 		die("SO_PASSCRED");
 	if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0)
 		die("bind");

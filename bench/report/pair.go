@@ -1,0 +1,100 @@
+package report
+
+import (
+	"credrpc/bench/load"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A Pair is what one server did under one load, and how that compares with
+// another server in the same rounds. What compares is nil where there is no such
+// round.
+type Pair struct {
+	Load       load.Load `json:"load"`
+	Server     string    `json:"server"`            // name
+	Against    string    `json:"against,omitempty"` // name of the server that it is compared with
+	Rounds     int       `json:"rounds"`
+	Errors     uint64    `json:"errors"`
+	FirstError string    `json:"first_error,omitempty"`
+
+	CallsPerSecond *Spread      `json:"calls_per_second"`
+	ServerPerCall  *Spread      `json:"server_us_per_call"`
+	Latency        load.Latency `json:"latency"` // of all rounds together
+
+	// By those of the other server, round by round.
+	Throughput *Interval `json:"throughput_ratio"`
+	P50        *Interval `json:"p50_ratio"`
+	P99        *Interval `json:"p99_ratio"`
+	CPU        *Interval `json:"server_cpu_ratio"`
+
+	// Processor time of the server a call less that of the other, in
+	// microseconds.
+	ServerMore *Interval `json:"server_us_per_call_more"`
+}
+
+// Pair compares the runs of a server under a load with those of another, or with
+// none if against is empty. It returns nil if the server has not had the load, and
+// an error if a histogram is broken.
+func (r *Report) Pair(server, against string, l load.Load) (*Pair, error) {
+	runs, others := r.runsOf(server, l), r.runsOf(against, l)
+	if len(runs) == 0 {
+		return nil, nil
+	}
+	p := &Pair{Load: l, Server: server, Against: against, Rounds: len(runs),
+		CallsPerSecond: SpreadOf(figures(runs, throughput)),
+		ServerPerCall:  SpreadOf(figures(runs, (*Run).ServerPerCall)),
+		Throughput:     IntervalOf(byRound(runs, others, throughput, divided)),
+		P50:            IntervalOf(byRound(runs, others, p50, divided)),
+		P99:            IntervalOf(byRound(runs, others, p99, divided)),
+		CPU:            IntervalOf(byRound(runs, others, (*Run).ServerPerCall, divided)),
+		ServerMore:     IntervalOf(byRound(runs, others, (*Run).ServerPerCall, less)),
+	}
+	var all *hdrhistogram.Histogram
+	for i := range runs {
+		h, err := runs[i].Decode()
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = h
+		} else {
+			all.Merge(h)
+		}
+		p.Errors += runs[i].Errors()
+		if p.FirstError == "" {
+			p.FirstError = runs[i].FirstError
+		}
+	}
+	p.Latency = load.LatencyOf(all)
+	return p, nil
+}
+
+// runsOf returns the runs of a server under a load.
+func (r *Report) runsOf(server string, l load.Load) (runs []Run) {
+	for _, run := range r.Runs {
+		if run.Server == server && run.Load == l {
+			runs = append(runs, run)
+		}
+	}
+	return runs
+}
+
+// byRound compares a figure of the runs with that of others in the same round.
+// Pairs in which the other's is 0 do not count: nothing was answered.
+func byRound(runs, others []Run, figure func(*Run) float64, compare func(a, b float64) float64) (values []float64) {
+	for i := range runs {
+		for j := range others {
+			if runs[i].Round != others[j].Round {
+				continue
+			}
+			if base := figure(&others[j]); base > 0 {
+				values = append(values, compare(figure(&runs[i]), base))
+			}
+		}
+	}
+	return values
+}
+
+// How figures are compared.
+func divided(a, b float64) float64 { return a / b }
+func less(a, b float64) float64    { return a - b }

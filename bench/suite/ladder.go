@@ -1,0 +1,218 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"credrpc/accessdb"
+	"credrpc/bench/floor"
+	"credrpc/bench/report"
+	"credrpc/bench/s6chain"
+)
+
+// A LadderConfig says what [Bench.Ladder] measures. Servers are names of steps,
+// see [LadderSteps].
+type LadderConfig struct {
+	Comparison
+	OnLoop bool // handlers on the event loop
+	Rules  int  // rules in the file, at least 1
+}
+
+// LadderResult says what each step of trust costs.
+type LadderResult struct {
+	Paired
+	OnLoop bool `json:"on_loop"`
+	Rules  int  `json:"rules"`
+}
+
+// A step is a server that differs from another in what it checks.
+type step struct {
+	name    string
+	against string // name of that other; "" for none
+	what    string // it checks
+	variant func(c *LadderConfig, files *ruleFiles) variant
+}
+
+// ladderSteps are the steps from no trust to all of it. Two of them, called again,
+// do what another does: their ratios show what the comparison cannot tell apart.
+func ladderSteps() []step {
+	return []step{
+		{"floor-none", "", "C, nothing is checked", floorStep(floor.CheckNone)},
+		{"floor-none-again", "floor-none", "the same", floorStep(floor.CheckNone)},
+		{"floor-peercred", "floor-none", "C, who connected: SO_PEERCRED", floorStep(floor.CheckPeercred)},
+		{"floor-scm", "floor-none", "C, who sent: SCM_CREDENTIALS; called floor elsewhere", floorStep(floor.CheckSCM)},
+		{"floor-both", "floor-none", "C, both, compared", floorStep(floor.CheckBoth)},
+		{"server", "floor-both", "package server: both of every piece, compared; limits, deadlines", serverStep()},
+		{"server-again", "server", "the same", serverStep()},
+		{"server-cache", "server", "and rules: a CDB, the decision comes from the cache", serverStep("--rules", ruleFile)},
+		{"server-cdb", "server", "and rules: a CDB, looked up for every call", serverStep("--rules", ruleFile, "--rules-cache=-1")},
+		{"server-directory", "server", "and rules: a directory, looked up for every call", serverStep("--rules", ruleDirectory)},
+		{"s6", "server-cdb", "s6-ipcserver, s6-ipcserver-access -x, an echo in C: a process for every call", s6Step},
+	}
+}
+
+// LadderSteps returns the names of the steps, in their order.
+func LadderSteps() (names []string) {
+	for _, s := range ladderSteps() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Arguments that stand for the paths of rules.
+const (
+	ruleFile      = "FILE"
+	ruleDirectory = "DIRECTORY"
+)
+
+// ruleFiles are the paths of rules.
+type ruleFiles struct{ file, directory string }
+
+// floorStep is the floor with one thread and some checks.
+func floorStep(checks string) func(*LadderConfig, *ruleFiles) variant {
+	return func(*LadderConfig, *ruleFiles) variant {
+		v := floorVariant(1)
+		command := v.command
+		v.command = func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+			all, err := command(b, ctx, socket)
+			return append(all, checks), err
+		}
+		if checks == floor.CheckNone {
+			v.Checks = report.CheckNothing
+		}
+		return v
+	}
+}
+
+// serverStep is package server with more arguments.
+func serverStep(args ...string) func(*LadderConfig, *ruleFiles) variant {
+	return func(c *LadderConfig, files *ruleFiles) variant {
+		name := Eventloop
+		if c.OnLoop {
+			name = EventloopOnLoop
+		}
+		return eventloopVariant(name, c.Loops).with(files.paths(args)...)
+	}
+}
+
+// paths returns args with the paths in their places.
+func (files *ruleFiles) paths(args []string) []string {
+	args = slices.Clone(args)
+	for i := range args {
+		switch args[i] {
+		case ruleFile:
+			args[i] = files.file
+		case ruleDirectory:
+			args[i] = files.directory
+		}
+	}
+	return args
+}
+
+// s6Step is the chain of s6's programs. How many cores it can use, nobody says:
+// every call is a process.
+func s6Step(_ *LadderConfig, files *ruleFiles) variant {
+	return variant{
+		Server: report.Server{Cores: 1 << 10, Checks: report.CheckCalls},
+		command: func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+			dir, err := b.directory()
+			if err != nil {
+				return nil, err
+			}
+			echo, err := s6chain.Compile(ctx, dir)
+			if err != nil {
+				return nil, err
+			}
+			return s6chain.Command(socket, files.file, echo)
+		},
+		forks:      true,
+		native:     true,
+		maxPayload: s6chain.MaxPayload,
+	}
+}
+
+// Ladder measures what each step of trust costs: servers that differ in what they
+// check, under the same loads. It returns what was found before ctx ended. Steps
+// that cannot be run here are left out with a notice.
+func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*LadderResult, error) {
+	r := &LadderResult{Paired: Paired{Report: *c.report()}, OnLoop: c.OnLoop, Rules: c.Rules}
+	b.Progress(0, fmt.Sprintf("compiling %d rules", c.Rules))
+	files, err := b.writeRules(c.Rules)
+	if err != nil {
+		return r, err
+	}
+	var entrants []entrant
+	for _, s := range ladderSteps() {
+		if !slices.Contains(c.Servers, s.name) {
+			continue
+		}
+		v := s.variant(&c, files)
+		v.Name, v.Kind = s.name, s.name
+		entrants = append(entrants, entrant{v, s.against})
+	}
+	err = b.paired(ctx, c.Comparison, entrants, &r.Paired)
+	return r, err
+}
+
+// writeRules makes a file of n rules, of this process's user and of uids from 1
+// million on, and a directory of the first of them.
+func (b *Bench) writeRules(n int) (*ruleFiles, error) {
+	dir, err := b.directory()
+	if err != nil {
+		return nil, err
+	}
+	files := &ruleFiles{filepath.Join(dir, "rules.cdb"), filepath.Join(dir, "rules")}
+	builder, err := accessdb.Create(files.file, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer builder.Close()
+	own := "uid/" + strconv.Itoa(os.Geteuid())
+	for i := range n {
+		key := own
+		if i > 0 {
+			key = "uid/" + strconv.Itoa(1_000_000+i)
+		}
+		if err := builder.Add(accessdb.Rule{Key: key, Decision: accessdb.Allow}); err != nil {
+			return nil, err
+		}
+	}
+	if err := builder.Commit(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(files.directory, own), 0o700); err != nil {
+		return nil, err
+	}
+	return files, os.WriteFile(filepath.Join(files.directory, own, "allow"), nil, 0o600)
+}
+
+// Write writes the result as text.
+func (r *LadderResult) Write(w io.Writer) error {
+	if len(r.Pairs) == 0 {
+		_, err := fmt.Fprintln(w, "no run was finished")
+		return err
+	}
+	mode := "handlers that may block"
+	if r.OnLoop {
+		mode = "handlers on the loop"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "package server with %s, %d rules in the file\n", mode, r.Rules)
+	r.write(&b, []string{"", "against", "calls/s", "× calls/s", "server CPU µs a call", "µs a call more", "errors"}, func(p *report.Pair) []string {
+		return []string{p.Server, p.Against, whole(p.CallsPerSecond), p.Throughput.String(),
+			microseconds(p.ServerPerCall), difference(p.ServerMore), fmt.Sprint(p.Errors)}
+	})
+	for _, s := range ladderSteps() {
+		if slices.ContainsFunc(r.Servers, func(had report.Server) bool { return had.Name == s.name }) {
+			fmt.Fprintf(&b, "%-17s %s\n", s.name, s.what)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

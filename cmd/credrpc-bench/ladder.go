@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/bench/suite"
+)
+
+// A ladderCommand measures what each step of trust costs.
+type ladderCommand struct {
+	Steps   []string    `default:"${steps}" enum:"${steps}" help:"Steps to take. What each checks stands below the table."`
+	Loads   []load.Load `default:"b32x1" help:"Loads."`
+	OnLoop  bool        `help:"Run handlers of package server on the event loop."`
+	Rules   int         `default:"1000" help:"Rules in the file."`
+	Rounds  int         `default:"30" help:"Rounds, in each of which every step has every load once."`
+	Seconds float64     `default:"0.25" help:"Length of a run."`
+	Payload int         `default:"32" help:"Bytes of a call's payload."`
+	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
+	Seed    uint64      `default:"1" help:"Seed of the order of the steps."`
+	JSON    string      `placeholder:"FILE" help:"Write everything to FILE."`
+}
+
+// Validate reports numbers that make no sense.
+func (c *ladderCommand) Validate() error {
+	if c.Rules < 1 || c.Rules > 10_000_000 {
+		return errors.New("the file must have 1 to 10,000,000 rules")
+	}
+	if len(c.Steps) == 0 || len(c.Loads) == 0 {
+		return errors.New("there must be a step and a load")
+	}
+	return validRounds(c.Rounds, c.Seconds)
+}
+
+// Run measures and prints, and fails if a call was not answered right.
+func (c *ladderCommand) Run() error {
+	return withBench(c.JSON, func(b *bench) error {
+		r, failed := b.Ladder(b.ctx, suite.LadderConfig{
+			Comparison: suite.Comparison{
+				Servers:  c.Steps,
+				Loads:    c.Loads,
+				Rounds:   c.Rounds,
+				Duration: time.Duration(c.Seconds * float64(time.Second)),
+				Payload:  c.Payload,
+				Loops:    c.Loops,
+				Seed:     c.Seed,
+			},
+			OnLoop: c.OnLoop,
+			Rules:  c.Rules,
+		})
+		b.progress.clear()
+		return errors.Join(verdict(failed, &r.Report), r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+	})
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"credrpc/bench/suite"
+)
+
+// A pairedFile is what is looked at in the JSON of ladder and peers.
+type pairedFile struct {
+	Machine struct{ Kernel string }
+	Servers []struct {
+		Name   string
+		Checks string `json:"checks_credentials"`
+	}
+	Runs []struct {
+		Server string
+		Round  int
+		Calls  int
+		Errors int     `json:"failed"`
+		User   float64 `json:"server_user_seconds"`
+		System float64 `json:"server_system_seconds"`
+	}
+	Pairs []struct {
+		Server, Against string
+		Load            string
+		Rounds          int
+		Ratio           *struct{ Median, Low, High float64 } `json:"throughput_ratio"`
+		More            *struct{ Median, Low, High float64 } `json:"server_us_per_call_more"`
+	}
+}
+
+// readPaired reads the file and checks what holds for all of them: every server
+// has every round, and was busy in it.
+func readPaired(t *testing.T, path string, rounds, loads int) pairedFile {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f pairedFile
+	if err := json.Unmarshal(b, &f); err != nil {
+		t.Fatal(err)
+	}
+	if f.Machine.Kernel == "" || len(f.Servers) == 0 || len(f.Runs) != len(f.Servers)*rounds*loads || len(f.Pairs) != len(f.Servers)*loads {
+		t.Errorf("%d servers, %d runs, %d pairs", len(f.Servers), len(f.Runs), len(f.Pairs))
+	}
+	for _, r := range f.Runs {
+		if r.Calls == 0 || r.Errors != 0 || r.User+r.System <= 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, p := range f.Pairs {
+		if p.Rounds != rounds || (p.Against == "") != (p.Ratio == nil) || (p.Against == "") != (p.More == nil) {
+			t.Errorf("%+v", p)
+		}
+	}
+	return f
+}
+
+func TestLadder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ladder.json")
+	out, err := run(t, "ladder", "--rounds", "2", "--seconds", "0.05", "--loads", "t2", "--rules", "10", "--on-loop", "--json", file)
+	if err != nil || !strings.Contains(out, "10 rules in the file") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	f := readPaired(t, file, 2, 1)
+	checks := map[string]string{}
+	for _, s := range f.Servers {
+		checks[s.Name] = s.Checks
+	}
+	for _, step := range suite.LadderSteps() {
+		_, had := checks[step]
+		if !had && os.Getenv("CREDRPC_CI") != "1" && strings.Contains(out, step+" is left out") {
+			continue
+		}
+		if !had || !strings.Contains(out, "\n"+step+" ") {
+			t.Errorf("no step %q:\n%s", step, out)
+		}
+	}
+	if checks["server"] != "with each call" || checks["floor-none"] != "not at all" && checks["floor-none"] != "" {
+		t.Errorf("%v", checks)
+	}
+}
+
+// TestLadderSteps takes some steps, of which one lacks what it is compared with.
+func TestLadderSteps(t *testing.T) {
+	out, err := run(t, "ladder", "--rounds", "1", "--seconds", "0.03", "--loads", "t1,b2x1", "--rules", "1", "--steps", "server-again,server-cache,server-cdb")
+	if err != nil || strings.Contains(out, "\nserver ") || strings.Count(out, "\nserver-cdb ") != 3 { // two tables, one explanation
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestPeers(t *testing.T) {
+	build := exec.Command("go", "build", "-C", "../../bench/peers", "-o", filepath.Join(t.TempDir(), "p"), "./cmd/credrpc-peers")
+	if out, err := build.CombinedOutput(); err != nil {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		t.Skipf("bench/peers cannot be built here, which takes the network once: %v\n%s", err, out)
+	}
+	file := filepath.Join(t.TempDir(), "peers.json")
+	out, err := run(t, "peers", "--rounds", "2", "--seconds", "0.05", "--loads", "t1,t3", "--connections", "1", "--json", file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	f := readPaired(t, file, 2, 2)
+	want := map[string]string{"eventloop": "with each call", "eventloop-client": "with each call",
+		"ttrpc": "with each connection", "grpc": "with each connection", "netrpc": "with each connection"}
+	for _, s := range f.Servers {
+		if s.Checks != want[s.Name] {
+			t.Errorf("%s checks %q", s.Name, s.Checks)
+		}
+		delete(want, s.Name)
+		if strings.Count(out, "\n"+s.Name+" ") != 2 {
+			t.Errorf("%s is not in both tables:\n%s", s.Name, out)
+		}
+	}
+	if len(want) != 0 {
+		t.Errorf("missing: %v", want)
+	}
+}
+
+// TestPeersElsewhere is not in a clone, and then has a program that is none.
+func TestPeersElsewhere(t *testing.T) {
+	cmd, dir := command(t, "peers", "--rounds", "1")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "inside a clone") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := run(t, "peers", "--rounds", "1", "--seconds", "0.03", "--program", "/bin/false", "--servers", "ttrpc"); err == nil {
+		t.Errorf("%s", out)
+	}
+}
