@@ -40,11 +40,11 @@ func CheckFile(path string, options Options, uid, gid uint32) (Result, error) {
 	}
 	rules := &unverifiedFile{file: f, size: state.size, compatible: options.Compatible}
 	result, err := decide(rules, uid, gid, self, nil)
-	if err == nil {
-		err = f.unchanged(state) // a deny may have been missed on the way
-	}
 	if err != nil {
-		return Result{}, wrap(path, err)
+		return result, wrap(path, err)
+	}
+	if err := f.unchanged(state); err != nil {
+		return Result{}, wrap(path, err) // a deny may have been missed on the way
 	}
 	return result, nil
 }
