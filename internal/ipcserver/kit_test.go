@@ -204,15 +204,21 @@ func (p program) signal(signal syscall.Signal) bool {
 
 func (p program) close() { unix.Close(p.pidfd) }
 
-// programs returns the programs that run now.
+// programs returns the programs that run now. What is being loaded is none yet: it
+// shares the server's memory, see worker.spawn.
 func (s *testServer) programs() (found []program) {
+	command := func(pid int) string {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return string(text)
+	}
+	server := command(s.cmd.Process.Pid)
 	for _, pid := range s.children() {
 		fd, err := unix.PidfdOpen(pid, 0)
 		if err != nil {
 			continue
 		}
 		// It is this process, if it is a child still.
-		if slices.Contains(s.children(), pid) {
+		if comm := command(pid); comm != server && comm != "" && slices.Contains(s.children(), pid) {
 			found = append(found, program{fd})
 		} else {
 			unix.Close(fd)

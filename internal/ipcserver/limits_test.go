@@ -230,6 +230,40 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
+// TestNoProcesses lets the server's user have only so many processes. Callers for
+// whom there is none are closed, the others go on, and so does the server.
+func TestNoProcesses(t *testing.T) {
+	needRoot(t)
+	const user, limit, callers = "4242424", 100, 120 // nobody else is that user
+	path := filepath.Join(tempDir(t), "s")
+	cmd := ours(t, "-1q", "-u", user, "-c200", "-C200", path, "/bin/cat")
+	cmd.Args = slices.Concat([]string{"/bin/bash", "-c", fmt.Sprintf(`ulimit -u %d && exec -a "$1" "$0" "${@:2}"`, limit), cmd.Path, serverName}, cmd.Args[1:])
+	cmd.Path = "/bin/bash"
+	s := launch(t, path, cmd)
+	var held []*net.UnixConn
+	for range callers {
+		c := s.dial()
+		io.WriteString(c, "line\n")
+		if _, err := io.ReadFull(c, make([]byte, 5)); err == nil {
+			held = append(held, c)
+		}
+	}
+	if got := len(s.children()); got != len(held) || got < 5 || got >= limit {
+		t.Errorf("%d programs run, %d callers were served", got, len(held))
+	}
+	eventually(t, "messages about it", func() bool {
+		return strings.Count(s.stderr.String(), name+": error: unable to run /bin/cat: resource temporarily unavailable\n") == callers-len(held)
+	})
+	exchange(t, held[0])
+	for _, c := range held {
+		c.Close()
+	}
+	s.quiet()
+	for range 5 {
+		exchange(t, s.dial())
+	}
+}
+
 // ticks returns the processor time that the server has used.
 func (s *testServer) ticks() int {
 	s.t.Helper()

@@ -30,6 +30,11 @@ const lastPatience = 2 * time.Second
 // processors that others used too.
 const workersPerProcessor = 4
 
+// spareThreads is how many threads there are beside those of workers and
+// undertakers: for the reaper, signals, the rules' watcher and the runtime's own
+// work.
+const spareThreads = 16
+
 // Run is the command: it runs a server as args say, until a signal ends it, and
 // returns the exit status. What is asked for goes to out, what is wrong with args to complaints;
 // messages of the server go to standard error. The process belongs to it: it
@@ -222,10 +227,28 @@ func (s *server) start() error {
 	}
 	n := workersPerProcessor * runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(n)
+	provideThreads(n + undertakers + spareThreads)
 	for range n {
 		s.workers.Go((&worker{server: s}).run)
 	}
 	return nil
+}
+
+// provideThreads makes n threads, which the runtime keeps. If it had to make one
+// when there are as many processes as there may be (setrlimit(2), RLIMIT_NPROC, or
+// pids.max of a cgroup) it would end this one.
+func provideThreads(n int) {
+	var made, released sync.WaitGroup
+	made.Add(n)
+	for range n {
+		released.Go(func() {
+			runtime.LockOSThread() // so that no other can use the thread
+			defer runtime.UnlockOSThread()
+			made.Done()
+			made.Wait()
+		})
+	}
+	released.Wait()
 }
 
 // fail ends the server because of err.

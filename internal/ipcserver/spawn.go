@@ -19,6 +19,11 @@ const (
 )
 
 // spawn runs the program on an admitted connection.
+//
+// Until the program has been loaded its process shares the memory of this one and
+// runs code of the Go runtime, which does not expect SIGKILL there when C is linked
+// in (runtime.inForkedChild is not safe for concurrent forks). So no signal goes to
+// a process before it is noted.
 func (w *worker) spawn(conn *connection) {
 	argv, path := w.options.program, w.programPath
 	if command := conn.rule.Command(); command != nil {
