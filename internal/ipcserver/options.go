@@ -91,8 +91,8 @@ func parse(args []string) (*options, error) {
 		return nil, errors.New("want a path and a program")
 	}
 	o.path, o.program = rest[0], rest[1:]
-	if strings.HasPrefix(o.program[0], "-") {
-		return nil, fmt.Errorf("%s: want a program; options stand before the path, and -v takes no number", o.program[0])
+	if strings.HasPrefix(o.program[0], "-") && !scanner.ended {
+		return nil, fmt.Errorf("%s: want a program; options stand before the path, and -v takes no number; after \"--\" any name goes", o.program[0])
 	}
 	return o, o.check()
 }
@@ -102,6 +102,7 @@ func parse(args []string) (*options, error) {
 type optionScanner struct {
 	args   []string
 	letter string // what is left of the argument that is being read
+	ended  bool   // by "--"
 }
 
 // next returns the next option. After false, args are what follows the options.
@@ -113,6 +114,7 @@ func (s *optionScanner) next() (option byte, ok bool) {
 		first := s.args[0]
 		s.args = s.args[1:]
 		if first == "--" {
+			s.ended = true
 			return 0, false
 		}
 		s.letter = first[1:]
