@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"credrpc/accessdb"
+
+	"golang.org/x/sys/unix"
 )
 
 // rulesFile compiles rules into a file.
@@ -249,7 +251,8 @@ func TestAccessExits(t *testing.T) {
 	srv.Ready = func() { close(ready) }
 	go func() { served <- srv.ListenAndServe(path) }()
 	<-ready
-	if _, err := call(t, path, nil); err == nil || err.Error() != accessText {
+	// The server may be gone before the caller has written.
+	if _, err := call(t, path, nil); err == nil || (err.Error() != accessText && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET)) {
 		t.Errorf("the caller gets %v", err)
 	}
 	if err := <-served; !errors.Is(err, errAccessExited) {
