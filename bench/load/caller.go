@@ -1,30 +1,27 @@
 package load
 
 import (
-	"bytes"
 	"encoding/binary"
-	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"credrpc/internal/sys"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 )
-
-// Sleeping is the first byte of the payload of a sleeping caller's calls. A
-// server that takes part sleeps before it answers one.
-const Sleeping = 's'
-
-// awake is the first byte of the payload of all other callers' calls.
-const awake = 'c'
 
 const (
 	headerSize = 4 // a frame header, and the empty error frame
 
-	// numberEnd is where the number of a call ends in its payload: behind the
-	// first byte, as a uint64.
-	numberEnd = 9
+	// ownPayload is how much of a payload each caller has for itself; what lies
+	// behind is the same for all. It is one buffer with the header, so that one
+	// send is enough for payloads up to this size.
+	ownPayload = 64 << 10
+
+	// answerRoom is the size of the buffer for answers. A socket does not hold
+	// more: see net.core.wmem_default in socket(7).
+	answerRoom = 256 << 10
 
 	// giveUp is the number of calls in a row that fail before a caller stops:
 	// the server is gone. Nobody tuned it.
@@ -35,175 +32,263 @@ const (
 	backlogPause = 50 * time.Microsecond
 )
 
-// A caller makes calls one batch at a time. It belongs to one goroutine, and to
-// whoever reads its counters once that has ended.
+// A plan is what all callers of a run share.
+type plan struct {
+	clock
+	address  sys.Address
+	warmUp   time.Duration
+	schedule *schedule // nil: closed loop
+	steps    int       // at least 1
+	stream   []byte    // the longest payload
+	pieces   int       // at least 1
+	pause    time.Duration
+	phases   bool
+
+	until   atomic.Int64 // no call begins later: a time of the clock
+	abandon atomic.Int64 // calls that still wait end: a time of the clock
+}
+
+// A caller makes calls. It belongs to one goroutine, and to whoever reads its
+// tallies once that has ended.
 type caller struct {
-	address sys.Address
-	batch   []inflight
-	number  uint64 // of the first call in batch
+	*plan
+	pacer
+	sizes  Sizes
+	single bool // all calls have the same exchange
+	same   exchange
+	random *rand.Rand
+	first  byte   // of payloads
+	number uint64 // of the next call
+	batch  []call
 
-	// expected is the answer: an empty error frame and the frame of the
-	// payload. What lies behind the error frame is also the request.
-	expected []byte
-	answer   []byte // one byte longer than expected, to see an answer that goes on
+	// Open loop: how much later than it could this caller has begun its last
+	// call, and the step in which the last was answered.
+	late time.Duration
+	step int
 
-	counts    Counts
-	latency   *hdrhistogram.Histogram
-	failures  int    // calls in a row without any answer
-	firstFail string // what happened to the first call that was not answered right
+	// frame is the answer that is expected: an empty error frame, and the frame
+	// of the payload as far as the caller has it for itself. What lies behind the
+	// error frame is also the request.
+	frame  []byte
+	answer []byte
+
+	tallies  []*tally // of the warm-up and of each step; nil before the first call
+	failures int      // calls in a row without any answer
 }
 
-// An inflight is a call that was sent.
-type inflight struct {
-	fd      int           // -1 if the call has failed already
-	started time.Duration // since the run began
+// A call is one that a caller makes.
+type call struct {
+	exchange
+	number uint64
+	tally  *tally
+	fd     int           // -1 if it has failed already
+	at     time.Duration // scheduled arrival; closed loop: when it began
+	begun  time.Duration
+	ends   [receiving]time.Duration // of all phases but the last, if they are measured
 }
 
-func newCaller(address sys.Address, batch, payload int, first byte) *caller {
+// newCaller returns the caller with an index of its own among those of the run.
+// Its payloads begin with first, unless their answers have sizes of their own.
+func newCaller(p *plan, sizes Sizes, batch int, first byte, seed uint64, index int) *caller {
+	request, answer := sizes.Max()
 	c := &caller{
-		address:  address,
-		batch:    make([]inflight, batch),
-		expected: make([]byte, 2*headerSize+payload),
-		answer:   make([]byte, 2*headerSize+payload+1),
-		latency:  newHistogram(),
+		plan:    p,
+		pacer:   pacer{firstMargin},
+		sizes:   sizes,
+		random:  rand.New(rand.NewPCG(seed, uint64(index))),
+		first:   first,
+		batch:   make([]call, batch),
+		frame:   make([]byte, 2*headerSize+min(max(request, answer), ownPayload)),
+		answer:  make([]byte, min(2*headerSize+answer+1, answerRoom)), // a byte more, to see an answer that goes on
+		tallies: make([]*tally, 1+p.steps),
 	}
-	binary.BigEndian.PutUint32(c.expected[headerSize:], uint32(payload))
-	body := c.expected[2*headerSize:]
-	for i := range body {
-		body[i] = byte(i * 7)
+	copy(c.frame[2*headerSize:], p.stream)
+	if c.same, c.single = sizes.single(); c.single {
+		c.prepare(c.same)
 	}
-	if payload > 0 {
-		body[0] = first
-	}
+	c.tallies[0] = new(tally)
+	c.tallyOf(1)
 	return c
 }
 
-// newHistogram returns an empty histogram of nanoseconds, from 64 ns to one
-// minute with three digits.
-func newHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(64, int64(time.Minute), 3)
+// tallyOf returns the tally of a step; 0 is the warm-up.
+func (c *caller) tallyOf(step int) *tally {
+	if c.tallies[step] == nil {
+		c.tallies[step] = newTally(c.schedule != nil, c.phases)
+	}
+	return c.tallies[step]
 }
 
-// run makes calls until until is over, and at least one batch. began is when the
-// run began.
-func (c *caller) run(began time.Time, until time.Duration) {
+// loop makes calls, a batch at a time, until the end, and at least one batch after
+// the warm-up.
+func (c *caller) loop() {
 	for c.failures < giveUp {
 		for i := range c.batch {
-			c.batch[i].started = time.Since(began)
-			c.batch[i].fd = c.send(uint64(i))
+			k := &c.batch[i]
+			k.begun = c.now()
+			k.at = k.begun
+			k.tally = c.tallies[1]
+			if k.begun < c.warmUp {
+				k.tally = c.tallies[0]
+			}
+			c.start(k)
 		}
 		var now time.Duration
-		for i, sent := range c.batch {
-			if sent.fd < 0 {
-				now = time.Since(began)
-				continue
-			}
-			ok := c.collect(sent.fd, uint64(i))
-			now = time.Since(began)
-			sys.Close(sent.fd, sys.Raw)
-			if ok {
-				c.counts.Calls++
-				c.latency.RecordValue(int64(now - sent.started)) // beyond a minute is counted as a call only
-			}
+		for i := range c.batch {
+			now, _ = c.finish(&c.batch[i])
 		}
-		c.number += uint64(len(c.batch))
-		if now >= until {
+		until := time.Duration(c.until.Load())
+		if now >= until && (c.batch[0].begun >= c.warmUp || until < c.warmUp) {
 			return
 		}
 	}
 }
 
-// send connects and sends call i of the batch. It returns the connection, or -1
-// if the call has failed.
-func (c *caller) send(i uint64) int {
+// start chooses what the call carries, connects and sends.
+func (c *caller) start(k *call) {
+	k.exchange = c.same
+	if !c.single {
+		k.exchange = c.sizes.pick(c.random)
+	}
+	k.number = c.number
+	c.number++
+	k.fd = c.send(k)
+}
+
+// finish collects the answer and counts the call. It returns when the answer was
+// complete, and whether it was right.
+func (c *caller) finish(k *call) (now time.Duration, right bool) {
+	if k.fd < 0 {
+		return c.now(), false
+	}
+	right = c.collect(k)
+	now = c.now()
+	sys.Close(k.fd, sys.Raw)
+	if right {
+		c.count(k, now)
+	}
+	return now, right
+}
+
+// count counts a call that was answered right.
+func (c *caller) count(k *call, now time.Duration) {
+	t := k.tally
+	t.Counts.Calls++
+	t.RequestBytes += uint64(k.request)
+	t.AnswerBytes += uint64(k.answer)
+	t.Service.record(now - k.begun)
+	t.Latency.record(now - k.at)
+	if c.phases {
+		last := k.begun
+		for phase, end := range k.ends {
+			t.Phases[phase].record(end - last)
+			last = end
+		}
+		t.Phases[receiving].record(now - last)
+	}
+}
+
+// endOf notes when a phase of the call ended, if phases are measured.
+func (c *caller) endOf(phase int, k *call) {
+	if c.phases {
+		k.ends[phase] = c.now()
+	}
+}
+
+// send connects and sends the request. It returns the connection, or -1 if the
+// call has failed.
+func (c *caller) send(k *call) int {
 	fd, errno := sys.Stream()
 	if errno != 0 {
-		c.failed("socket", errno)
-		return -1
+		return c.failed(k, "socket", errno)
 	}
 	for {
 		errno = sys.Connect(fd, &c.address)
-		if errno != unix.EAGAIN {
+		if errno != unix.EAGAIN || c.abandoned() {
 			break
 		}
-		c.counts.BacklogFull++
+		k.tally.Counts.BacklogFull++
 		time.Sleep(backlogPause)
 	}
 	if errno != 0 {
-		c.failed("connect", errno)
 		sys.Close(fd, sys.Raw)
-		return -1
+		return c.failed(k, "connect", errno)
 	}
-	c.stamp(i)
+	c.endOf(connecting, k)
 	// A server that refuses the call may stop reading it; its answer says why.
-	if _, errno = sys.WaitingSend(fd, c.expected[headerSize:]); errno != 0 && errno != unix.EPIPE {
-		c.failed("send", errno)
+	if errno = c.transmit(fd, k); errno != 0 && errno != unix.EPIPE {
 		sys.Close(fd, sys.Raw)
-		return -1
+		return c.failed(k, "send", errno)
 	}
+	c.endOf(sending, k)
 	return fd
 }
 
-// collect reads the answer to call i of the batch and reports whether it is
-// right.
-func (c *caller) collect(fd int, i uint64) bool {
-	c.stamp(i)
-	for got := 0; ; {
-		n, errno := sys.WaitingReceive(fd, c.answer[got:])
-		got += n
-		switch {
-		case errno != 0:
-			c.failed("receive", errno)
-			return false
-		case n == 0:
-			return c.notAnswered(c.answer[:got])
-		case got >= headerSize && !bytes.Equal(c.answer[:headerSize], c.expected[:headerSize]):
-			return c.notAnswered(c.answer[:got])
-		case got < len(c.expected):
-			continue
+// transmit sends the request, in pieces if it shall.
+func (c *caller) transmit(fd int, k *call) unix.Errno {
+	c.stamp(k, k.request)
+	size := headerSize + k.request
+	if c.pieces == 1 && headerSize+size <= len(c.frame) { // nearly always
+		_, errno := sys.WaitingSend(fd, c.frame[headerSize:headerSize+size])
+		return errno
+	}
+	for i, from := 1, 0; i <= c.pieces; i++ {
+		to := size * i / c.pieces
+		if from == to {
+			continue // there are more pieces than bytes
 		}
-		c.failures = 0
-		if !bytes.Equal(c.answer[:got], c.expected) {
-			c.counts.Wrong++
-			c.note("the answer is not the payload")
-			return false
+		if from > 0 {
+			c.wait(&c.clock, c.now()+c.pause, &c.abandon)
 		}
-		return true
+		if errno := c.write(fd, from, to); errno != 0 {
+			return errno
+		}
+		from = to
+	}
+	return 0
+}
+
+// write sends a part of the request frame.
+func (c *caller) write(fd, from, to int) unix.Errno {
+	own := c.frame[headerSize:]
+	if from < len(own) {
+		end := min(to, len(own))
+		if _, errno := sys.WaitingSend(fd, own[from:end]); errno != 0 {
+			return errno
+		}
+		from = end
+	}
+	if from == to {
+		return 0
+	}
+	_, errno := sys.WaitingSend(fd, c.stream[from-headerSize:to-headerSize])
+	return errno
+}
+
+// stamp makes the frame that of the call, with a payload of size bytes, which is
+// that of its request or its answer.
+func (c *caller) stamp(k *call, size int) {
+	if !c.single {
+		c.prepare(k.exchange)
+		binary.BigEndian.PutUint32(c.frame[headerSize:], uint32(size))
+	}
+	if len(c.frame) >= 2*headerSize+numberEnd {
+		binary.LittleEndian.PutUint64(c.frame[2*headerSize+1:], k.number)
 	}
 }
 
-// stamp writes the number of call i of the batch into the payload, where it is
-// long enough for one.
-func (c *caller) stamp(i uint64) {
-	if len(c.expected) >= 2*headerSize+numberEnd {
-		binary.LittleEndian.PutUint64(c.expected[2*headerSize+1:], c.number+i)
+// prepare writes what all calls with this exchange have in common.
+func (c *caller) prepare(x exchange) {
+	binary.BigEndian.PutUint32(c.frame[headerSize:], uint32(x.request))
+	body := c.frame[2*headerSize:]
+	if len(body) > 0 {
+		body[0] = c.first
 	}
-}
-
-// notAnswered counts a call whose answer is an error frame, or ended early.
-func (c *caller) notAnswered(answer []byte) bool {
-	if len(answer) < headerSize || bytes.Equal(answer[:headerSize], c.expected[:headerSize]) {
-		c.counts.Failed++
-		c.failures++
-		c.note(fmt.Sprintf("the answer ended after %d bytes", len(answer)))
-		return false
-	}
-	c.counts.Refused++
-	c.failures = 0
-	c.note(fmt.Sprintf("error frame: %q", answer[headerSize:]))
-	return false
-}
-
-// failed counts a call that a system call ended.
-func (c *caller) failed(what string, errno unix.Errno) {
-	c.counts.Failed++
-	c.failures++
-	c.note(what + ": " + errno.Error())
-}
-
-// note keeps what happened to the first call that was not answered right.
-func (c *caller) note(what string) {
-	if c.firstFail == "" {
-		c.firstFail = what
+	switch {
+	case x.apart:
+		body[0] = wishing
+		binary.BigEndian.PutUint32(body[numberEnd:], uint32(x.answer))
+	case len(body) >= wishEnd:
+		copy(body[numberEnd:wishEnd], c.stream[numberEnd:])
 	}
 }

@@ -1,6 +1,9 @@
 package load
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestParse(t *testing.T) {
 	tests := []struct {
@@ -60,6 +63,16 @@ func TestConfigIsChecked(t *testing.T) {
 		{"sleepers without a byte to say so", Config{Path: "/x", Load: one, Sleepers: 1}},
 		{"too many callers together", Config{Path: "/x", Load: Load{1, MaxCallers}, Payload: 1, Sleepers: 1}},
 		{"more connections than descriptors", Config{Path: "/x", Load: Load{MaxBatch, MaxCallers}}},
+		{"an open loop of batches", Config{Path: "/x", Load: Load{2, 1}, Arrivals: constant(1, time.Second)}},
+		{"an open loop without steps", Config{Path: "/x", Load: one, Arrivals: &Arrivals{}}},
+		{"a negative warm-up", Config{Path: "/x", Load: one, WarmUp: -1}},
+		{"a run of a month", Config{Path: "/x", Load: one, Duration: 31 * 24 * time.Hour}},
+		{"a negative number of pieces", Config{Path: "/x", Load: one, Pieces: -1}},
+		{"a pause of an hour", Config{Path: "/x", Load: one, Pause: time.Hour}},
+		{"an answer of its own for a short request", Config{Path: "/x", Load: one, Sizes: Sizes{{Request: Range{12, 12}, Answer: &Range{1, 1}, Weight: 1}}}},
+		{"sleepers with sizes", Config{Path: "/x", Load: one, Payload: 1, Sizes: fixed(3), Sleepers: 1}},
+		{"more users than callers", Config{Path: "/x", Load: one, UIDs: UIDs{1, 2}}},
+		{"hostile callers of no kind", Config{Path: "/x", Load: one, Hostile: Hostile{{"rude", 1}}}},
 	}
 	for _, tt := range tests {
 		if r, err := Run(tt.c); err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -15,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"credrpc/internal/sys"
-
 	"golang.org/x/sys/unix"
 )
 
@@ -27,6 +26,13 @@ const childVariable = "CREDRPC_LOAD_TEST_CONFIG"
 func TestMain(m *testing.M) {
 	if text, ok := os.LookupEnv(childVariable); ok {
 		os.Exit(child(text))
+	}
+	if os.Getenv(partVariable) == "1" {
+		if err := ServePart(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -199,7 +205,7 @@ func TestAnswers(t *testing.T) {
 // not fit into a socket's buffer.
 func TestPayloads(t *testing.T) {
 	path := serve(t, func(r []byte) [][]byte { return [][]byte{right(r)} })
-	for _, size := range []int{0, 1, 8, 9, 1 << 20} {
+	for _, size := range []int{0, 1, 8, 9, 1 << 20, MaxPayload} {
 		c := short(path, Load{2, 2})
 		c.Payload = size
 		if r := generate(t, c); r.Calls == 0 || r.Errors() != 0 || r.Payload != size {
@@ -244,30 +250,28 @@ func TestNobodyListens(t *testing.T) {
 // caller's pause is in a bubble, so that the test knows when it waits.
 func TestFullBacklog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	address, ok := sys.MakeAddress(path)
-	if !ok {
-		t.Fatal(path)
-	}
 	listener := listenSmall(t, path)
 	synctest.Test(t, func(t *testing.T) {
-		c := newCaller(address, 1, 32, awake)
+		c := newTestCaller(t, path, fixed(32))
+		counts := &c.tallies[1].Counts
+		k := &call{exchange: c.same, tally: c.tallies[1]}
 		var fds []int
 		for range 2 { // a backlog of 1 holds 2. See listen(2)
-			fds = append(fds, c.send(0))
+			fds = append(fds, c.send(k))
 		}
-		if c.counts != (Counts{}) {
-			t.Fatalf("before the backlog is full: %+v %s", c.counts, c.firstFail)
+		if *counts != (Counts{}) {
+			t.Fatalf("before the backlog is full: %+v", *counts)
 		}
 		sent := make(chan int)
-		go func() { sent <- c.send(0) }()
+		go func() { sent <- c.send(k) }()
 		synctest.Wait() // until the caller pauses
 		accepted, _, err := unix.Accept(listener)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fds = append(fds, <-sent, accepted)
-		if c.counts.BacklogFull != 1 || c.counts.Errors() != 0 {
-			t.Errorf("%+v %s", c.counts, c.firstFail)
+		if counts.BacklogFull != 1 || counts.Errors() != 0 {
+			t.Errorf("%+v", *counts)
 		}
 		for _, fd := range fds {
 			unix.Close(fd)
@@ -288,7 +292,7 @@ func TestJSONFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"load", "payload_bytes", "seconds", "calls", "failed", "refused", "wrong", "backlog_full",
-		"callers", "calls_per_second", "latency", "histogram", "sleepers", "generator_user_seconds", "generator_system_seconds"} {
+		"callers", "calls_per_second", "bytes_per_second", "latency", "histogram", "service_time", "service_histogram", "sleepers", "generator_user_seconds", "generator_system_seconds"} {
 		if _, ok := fields[name]; !ok {
 			t.Errorf("no field %q", name)
 		}

@@ -176,6 +176,56 @@ func TestKilobytes(t *testing.T) {
 	}
 }
 
+// TestProcessOf has this process fault pages in, wait, and open a file.
+func TestProcessOf(t *testing.T) {
+	before, err := ProcessOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 32<<20)
+	for i := 0; i < len(block); i += 4096 {
+		block[i] = 1
+	}
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for range 20 {
+		time.Sleep(time.Millisecond)
+	}
+	after, err := ProcessOf(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := after.Since(before, 1)
+	// A huge page is one fault for 2 MiB.
+	if u.MinorFaults < 8 || u.DescriptorsAfter <= u.DescriptorsBefore || u.ThreadsAfter < 1 || u.MemoryAfter.RSS == 0 || u.Seconds != 1 {
+		t.Errorf("%+v (first byte %d)", u, block[0])
+	}
+	if after.VoluntarySwitches == 0 {
+		t.Errorf("it never waited: %+v", after)
+	}
+	if p, err := ProcessOf(1 << 22); err == nil { // above pid_max
+		t.Errorf("a process that does not exist has %+v", p)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	minor, major, err := faults([]byte("12 (a) b) S 1 2 3 4 5 6 70 8 90 10 11 12"))
+	if minor != 70 || major != 90 || err != nil {
+		t.Errorf("%d, %d, %v", minor, major, err)
+	}
+	for _, stat := range []string{"", "12 (a) S 1 2 3", "12 (a) S 1 2 3 4 5 6 x 8 9 10", "12 (a) S 1 2 3 4 5 6 7 8 x 10"} {
+		if _, _, err := faults([]byte(stat)); err == nil {
+			t.Errorf("%q has page faults", stat)
+		}
+	}
+	if more(1, 2) != 0 || more(5, 2) != 3 {
+		t.Error("differences of counts that may fall")
+	}
+}
+
 func TestDescribe(t *testing.T) {
 	m := Describe()
 	if m.Kernel == "" || m.Cores < 1 || m.GOMAXPROCS < 1 || m.GoVersion == "" || m.DescriptorsSoft == 0 || m.Date.IsZero() {

@@ -34,7 +34,11 @@ func MemoryOf(pid int) (Memory, error) {
 
 // kilobytes returns the bytes that a line "name: N kB" of a file of proc(5)
 // says, or 0 if there is none.
-func kilobytes(file []byte, name string) uint64 {
+func kilobytes(file []byte, name string) uint64 { return number(file, name) << 10 }
+
+// number returns what a line "name: N", perhaps with a unit, of a file of proc(5)
+// says, or 0 if there is none.
+func number(file []byte, name string) uint64 {
 	lines := bufio.NewScanner(bytes.NewReader(file))
 	for lines.Scan() {
 		value, ok := strings.CutPrefix(lines.Text(), name+":")
@@ -45,7 +49,7 @@ func kilobytes(file []byte, name string) uint64 {
 		if err != nil {
 			return 0
 		}
-		return n << 10
+		return n
 	}
 	return 0
 }

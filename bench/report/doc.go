@@ -20,7 +20,10 @@
 //
 //	server     the server used at least 85 % of the cores that it can use
 //	generator  else, the load generator used at least 85 % of the cores that
-//	           its callers can use: the server was idle and waited for calls
+//	           its callers can use: the server was idle and waited for calls;
+//	           or, whatever the server did, the pacing error of an open loop has
+//	           a p99 of at least half of the latency's: what is late is the
+//	           generator
 //	cores      else, the machine was idle for at most 10 %: server and load
 //	           generator, or other processes, took cores from one another
 //	waiting    else: both sides waited for one another, as with one caller
@@ -29,6 +32,6 @@
 // The cores that a server can use are its threads or event loops, at most those
 // of the machine. Nearly all of a caller's time is spent in the kernel, which
 // makes, connects and frees a socket for every call; that is more than it does
-// for the floor, so one caller with a batch cannot keep the floor busy. 85 and 10 are randomly picked; between rounds they decide the
-// same way.
+// for the floor, so one caller with a batch cannot keep the floor busy. 85, 10 and
+// one half are randomly picked; between rounds they decide the same way.
 package report

@@ -68,6 +68,7 @@ const (
 const (
 	busyShare = 0.85 // of the cores that a side can use; from here on it counts as busy
 	idleShare = 0.10 // of the machine's cores; up to here the machine counts as busy
+	lateShare = 0.50 // of the latency's p99; from here on the generator counts as late
 )
 
 // Judge returns the bottleneck of r: serverCores is how many cores the server
@@ -79,6 +80,8 @@ func (r *Run) Judge(serverCores, machineCores int) Bottleneck {
 	switch {
 	case r.Seconds <= 0:
 		return BoundByWaiting
+	case r.Offered != nil && r.Offered.PacingError.P99 > 0 && r.Offered.PacingError.P99 >= lateShare*r.Latency.P99:
+		return BoundByGenerator
 	case share(r.serverSeconds(), serverCores) >= busyShare:
 		return BoundByServer
 	case share(r.UserSeconds+r.SystemSeconds, r.Callers) >= busyShare:

@@ -66,6 +66,14 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
+	late := Run{ServerSystemSeconds: 0.3, MachineIdleSeconds: 1, MachineBusySeconds: 1}
+	late.Seconds, late.Latency.P99 = 1, 100
+	for pacing, want := range map[float64]Bottleneck{49: BoundByWaiting, 50: BoundByGenerator} {
+		late.Offered = &load.Offered{PacingError: load.Latency{P99: pacing}}
+		if got := late.Judge(1, 2); got != want {
+			t.Errorf("a pacing error of %v of 100 µs: %s, want %s", pacing, got, want)
+		}
+	}
 	if got := new(Run).Judge(1, 1); got != BoundByWaiting {
 		t.Errorf("a run that never was: %s", got)
 	}

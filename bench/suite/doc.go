@@ -19,6 +19,7 @@
 //
 // # Benchmarks
 //
+//	scenario.go  one load of any kind on one server
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls

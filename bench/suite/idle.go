@@ -187,7 +187,6 @@ func (r *IdleResult) Write(w io.Writer) error {
 		return err
 	}
 	first := r.Rounds[0]
-	mib := func(n uint64) float64 { return float64(n) / (1 << 20) }
 	more := func(after, before uint64) float64 { return mib(after) - mib(before) }
 	_, err := fmt.Fprintf(w, `eventloop under %v, beside it %d connections that send nothing
 memory of the server  none      with all   more

@@ -1,6 +1,7 @@
 // Credrpc-bench compares servers of the protocol under the same load.
 //
 //	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
+//	credrpc-bench run                           one load of any kind on one server
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
 //	credrpc-bench ladder                        what each step of trust costs
@@ -37,6 +38,6 @@
 // # Exit status
 //
 // 0 if all servers did their work. 1 if a server failed, a call was not answered
-// right, an idle connection missed its deadline, or the comparison was
+// right, an idle connection missed its deadline, or the comparison or run was
 // interrupted; the table then has what there is. 2 for a wrong command line.
 package main

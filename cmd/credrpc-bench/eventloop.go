@@ -16,7 +16,7 @@ const drainTimeout = 5 * time.Second
 // An eventloopServer runs package server with an echo handler.
 type eventloopServer struct {
 	socketArg
-	sleepingHandler
+	echoHandler
 	OnLoop         bool          `help:"Run the handler on the event loop. It then must not sleep."`
 	Loops          int           `default:"0" help:"Event loops; 0 is the server's default."`
 	MaxPayload     uint32        `default:"0" help:"Most bytes of a payload; 0 is the server's default."`
@@ -32,7 +32,7 @@ func (c *eventloopServer) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
 	srv := &server.Server{
-		Handler:        server.HandlerFunc(c.echo),
+		Handler:        server.HandlerFunc(c.answer),
 		HandlerOnLoop:  c.OnLoop,
 		Loops:          c.Loops,
 		MaxRequest:     c.MaxPayload,
@@ -61,8 +61,8 @@ func (c *eventloopServer) Run() error {
 	return <-drained
 }
 
-// echo answers the payload.
-func (c *eventloopServer) echo(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
+// answer answers what the payload asks for.
+func (c *eventloopServer) answer(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	c.before(call.Payload)
-	return append(dst, call.Payload...), nil
+	return c.echo.Append(dst, call.Payload), nil
 }

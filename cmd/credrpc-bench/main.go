@@ -23,6 +23,7 @@ type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
 	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
+	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
@@ -32,6 +33,7 @@ type commands struct {
 	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
 	Server   serverCommand   `cmd:"" help:"Run one of the servers alone."`
 	Hold     holdCommand     `cmd:"" hidden:"" help:"Hold connections that send nothing."`
+	Part     partCommand     `cmd:"" hidden:"" help:"Be a part of a load."`
 }
 
 func main() {
@@ -63,12 +65,8 @@ type bench struct {
 // withBench calls f with a benchmark whose children run this program. If json is
 // not empty it checks before that a result can be written there.
 func withBench(json string, f func(b *bench) error) error {
-	if json != "" {
-		file, err := os.OpenFile(json, os.O_WRONLY|os.O_CREATE, 0o666)
-		if err != nil {
-			return err
-		}
-		file.Close()
+	if err := checkWritable(json); err != nil {
+		return err
 	}
 	ctx, stop := untilSignal()
 	defer stop()
@@ -80,11 +78,28 @@ func withBench(json string, f func(b *bench) error) error {
 	return f(b)
 }
 
+// checkWritable reports a file that cannot be written, unless path is empty.
+func checkWritable(path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 // writeJSON makes a file of what write writes, unless path is empty.
 func writeJSON(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return nil
 	}
+	return writeFile(path, write)
+}
+
+// writeFile makes a file of what write writes.
+func writeFile(path string, write func(io.Writer) error) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err

@@ -11,6 +11,10 @@ var manualSections = manpage.Sections{
 
 	credrpc-bench --json result.json
 
+What a server does under 20,000 calls a second that arrive at random, whatever it does:
+
+	credrpc-bench run --rate 20000 --arrivals poisson
+
 What ten thousand connections that send nothing cost:
 
 	credrpc-bench idle --connections 10000

@@ -32,14 +32,15 @@ type socketArg struct {
 	Path string `arg:"" help:"Socket to make."`
 }
 
-// A sleepingHandler says how long an echo handler sleeps on a call that begins
-// with [load.Sleeping].
-type sleepingHandler struct {
+// An echoHandler is what all servers but the floor do: they sleep on a call that
+// begins with [load.Sleeping], and answer as package load wants it.
+type echoHandler struct {
 	Sleep time.Duration `default:"50ms" help:"How long the handler sleeps on a call that begins with 's'."`
+	echo  load.Echo
 }
 
-// before runs before a payload is echoed.
-func (h sleepingHandler) before(payload []byte) {
+// before runs before a payload is answered.
+func (h *echoHandler) before(payload []byte) {
 	if len(payload) > 0 && payload[0] == load.Sleeping {
 		time.Sleep(h.Sleep)
 	}
@@ -83,7 +84,7 @@ func (c *floorServer) Run() error {
 // A referenceServer runs the naive server.
 type referenceServer struct {
 	socketArg
-	sleepingHandler
+	echoHandler
 }
 
 // Run serves until a signal.
@@ -92,6 +93,9 @@ func (c *referenceServer) Run() error {
 	defer stop()
 	srv := &reference.Server{Handler: func(payload []byte, _ *unix.Ucred) ([]byte, error) {
 		c.before(payload)
+		if c.echo.Wishes(payload) {
+			return c.echo.Append(nil, payload), nil
+		}
 		return payload, nil
 	}}
 	defer context.AfterFunc(ctx, func() { srv.Close() })()

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The two calls below are for a load generator. They wait in the kernel without
+// The calls below are for a load generator. They wait in the kernel without
 // telling the Go scheduler, which is the cheapest way to wait and the most
 // dangerous one: a thread that waits keeps its P, and nothing that stops the
 // world, a garbage collection for one, can happen until it returns. They belong
@@ -66,4 +66,27 @@ func waitFor(fd int, events int16) unix.Errno {
 		return 0
 	}
 	return errno
+}
+
+// SleepUntil waits in a raw call until the monotonic clock shows deadline, in
+// nanoseconds as [Monotonic] counts them. A signal may end it early. It takes the
+// thread's timer slack away first: the kernel adds 50 µs to every sleep
+// otherwise, and the goroutine may be on another thread than last time. See
+// clock_nanosleep(2) and PR_SET_TIMERSLACK(2const).
+func SleepUntil(deadline int64) {
+	unix.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0, 0, 0, 0)
+	ts := unix.NsecToTimespec(deadline)
+	unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME,
+		uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}
+
+// Monotonic returns what the monotonic clock shows, in nanoseconds. It is the
+// same for all processes of the machine, and the clock by which package time
+// measures. See clock_gettime(2).
+func Monotonic() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // it fails for bad arguments only
+	}
+	return ts.Nano()
 }

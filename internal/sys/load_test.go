@@ -3,6 +3,7 @@ package sys
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,4 +87,16 @@ func TestWaitingAllocatesNothing(t *testing.T) {
 	if got != 0 {
 		t.Errorf("%v allocations", got)
 	}
+}
+
+func TestSleepUntil(t *testing.T) {
+	before := time.Now()
+	deadline := Monotonic() + int64(20*time.Millisecond)
+	for Monotonic() < deadline { // a signal of the runtime may end it early
+		SleepUntil(deadline)
+	}
+	if d := time.Since(before); d < 20*time.Millisecond {
+		t.Errorf("it slept for %v", d)
+	}
+	SleepUntil(deadline) // which is over
 }

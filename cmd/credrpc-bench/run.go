@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"credrpc/bench/load"
+	"credrpc/bench/suite"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// A runCommand makes one load on one server.
+type runCommand struct {
+	Server string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Server to start: ${enum}."`
+	Loops  int    `default:"0" help:"Event loops of package server, threads of the floor; 0 is its default."`
+	Rules  string `placeholder:"PATH" help:"Access rules of package server, a file or a directory; without them everybody may call but --hostile denied."`
+	Socket string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
+	PID    int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
+	Cores  int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
+
+	Callers  int           `default:"16" help:"Callers at the same time."`
+	Batch    int           `default:"1" help:"Closed loop: calls that each caller sends before it collects their answers."`
+	Rate     float64       `placeholder:"N" help:"Open loop: calls a second that arrive, whatever the server does."`
+	Steps    load.Steps    `placeholder:"RATE:TIME,..." help:"Open loop: rates one after another, such as 10000:5s,20000:5s. Instead of --rate and --seconds."`
+	Arrivals string        `default:"constant" enum:"constant,poisson" help:"Open loop: arrivals at even distances or at random (${enum})."`
+	Seconds  float64       `default:"10" help:"Length of the measured part."`
+	WarmUp   time.Duration `default:"1s" help:"Length of the part before it, which is not counted."`
+	Seed     uint64        `default:"1" help:"Seed of arrivals and sizes."`
+
+	Payload *load.Range `placeholder:"BYTES" help:"Bytes of a request, 32 unless given: N, or LOW-HIGH for any of these. K and M are 1024 and 1024*1024."`
+	Answer  *load.Range `placeholder:"BYTES" help:"Bytes of an answer, in the same way; without it the request comes back. The request must have at least 13 bytes."`
+	Sizes   load.Sizes  `placeholder:"REQUEST/ANSWER:WEIGHT,..." help:"A mix of sizes instead, such as 32:90,32/1M:10."`
+
+	Pieces  int           `default:"1" help:"Pieces in which a request is sent."`
+	Pause   time.Duration `default:"1ms" help:"Pause between pieces."`
+	UIDs    load.UIDs     `name:"uids" placeholder:"UID,LOW-HIGH,..." help:"Users as whom the callers act, each with a part of them. Needs root."`
+	Hostile load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. Kinds: slow, half, garbage, early, denied."`
+	Phases  bool          `help:"Measure the phases of a call too, which costs three readings of the clock a call."`
+
+	JSON string `placeholder:"FILE" help:"Write everything to FILE."`
+	HGRM string `name:"hgrm" placeholder:"FILE" help:"Write the latencies in microseconds to FILE, as HdrHistogram's plotter reads them, and service times to FILE with -service before its extension."`
+}
+
+// Help is what --help shows besides the flags.
+func (c *runCommand) Help() string {
+	return `Without --rate and --steps callers wait for their answers before they call again (closed loop). With them calls arrive by a schedule and latency counts from the scheduled arrival, also for calls that arrive while the server stalls.
+
+Hostile callers: slow sends a byte every 100 ms; half closes after half of a request; garbage sends a length of 4 GiB; early closes before it reads the answer; denied calls properly as user 65534, which the rules deny (needs root). Each begins anew a millisecond after its last attempt.
+
+Interrupted, it prints what it has.`
+}
+
+// Validate reports flags that do not go together.
+func (c *runCommand) Validate() error {
+	switch {
+	case c.Socket != "" && (c.Rules != "" || c.Loops != 0):
+		return errors.New("--rules and --loops are for a server that is started, not for one at --socket")
+	case c.Socket == "" && (c.PID != 0 || c.Cores != 0):
+		return errors.New("--pid and --cores are for a server at --socket; that of a server that is started is known")
+	case c.Loops < 0 || c.PID < 0 || c.Cores < 0:
+		return errors.New("--loops, --pid and --cores are not negative")
+	case c.Rate != 0 && c.Steps != nil:
+		return errors.New("--steps have their own rates, so --rate is not for them")
+	case c.Rate == 0 && c.Steps == nil && c.Arrivals != "constant":
+		return errors.New("--arrivals is for an open loop, which needs --rate or --steps")
+	case c.Sizes != nil && (c.Payload != nil || c.Answer != nil):
+		return errors.New("--sizes has both sizes, so --payload and --answer are not for it")
+	case c.Seconds <= 0 || c.Seconds > load.MaxDuration.Seconds():
+		return errors.New("--seconds must be above 0, and at most a week")
+	}
+	config := c.config()
+	config.Path = "checked later"
+	return config.Validate()
+}
+
+// config returns the load, without the socket.
+func (c *runCommand) config() load.Config {
+	config := load.Config{
+		Load:     load.Load{Batch: c.Batch, Callers: c.Callers},
+		Duration: time.Duration(c.Seconds * float64(time.Second)),
+		WarmUp:   c.WarmUp,
+		Payload:  32,
+		Sizes:    c.Sizes,
+		Seed:     c.Seed,
+		Pieces:   c.Pieces,
+		Pause:    c.Pause,
+		Phases:   c.Phases,
+		UIDs:     c.UIDs,
+		Hostile:  c.Hostile,
+	}
+	if c.Payload != nil || c.Answer != nil {
+		size := load.Size{Request: load.Range{Low: 32, High: 32}, Answer: c.Answer, Weight: 1}
+		if c.Payload != nil {
+			size.Request = *c.Payload
+		}
+		config.Sizes = load.Sizes{size}
+	}
+	steps := c.Steps
+	if c.Rate != 0 {
+		steps = load.Steps{{Rate: c.Rate, Duration: config.Duration}}
+	}
+	if steps != nil {
+		config.Arrivals = &load.Arrivals{Poisson: c.Arrivals == "poisson", Steps: steps}
+	}
+	return config
+}
+
+// Run makes the load and prints what came of it. It fails if a call was not
+// answered right.
+func (c *runCommand) Run() error {
+	if err := checkWritable(c.HGRM); err != nil {
+		return err
+	}
+	return withBench(c.JSON, func(b *bench) error {
+		s := suite.Scenario{Server: c.Server, Loops: c.Loops, Rules: c.Rules, Socket: c.Socket, PID: c.PID, Cores: c.Cores, Load: c.config()}
+		if c.Socket != "" {
+			s.Server = ""
+		}
+		r, failed := b.Scenario(b.ctx, s)
+		b.progress.clear()
+		if r == nil {
+			return failed
+		}
+		switch {
+		case failed != nil:
+		case r.Run.Errors() > 0:
+			failed = errAnswers
+		case r.Run.Interrupted:
+			failed = errInterrupted
+		}
+		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)), writeHGRM(c.HGRM, &r.Run.Group))
+	})
+}
+
+// microsecond is how many units of a histogram are one of the file's.
+const microsecond = float64(time.Microsecond)
+
+// writeHGRM writes the histograms of a group to path and a file beside it, unless
+// path is empty.
+func writeHGRM(path string, g *load.Group) error {
+	if path == "" {
+		return nil
+	}
+	extension := filepath.Ext(path)
+	beside := strings.TrimSuffix(path, extension) + "-service" + extension
+	for file, decode := range map[string]func() (*hdrhistogram.Histogram, error){path: g.Decode, beside: g.DecodeService} {
+		h, err := decode()
+		if err != nil {
+			return err
+		}
+		err = writeFile(file, func(w io.Writer) error {
+			_, err := h.PercentilesPrint(w, 5, microsecond)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A partCommand is a part of a load, started by the run command.
+type partCommand struct{}
+
+// Run obeys its standard input.
+func (partCommand) Run() error { return load.ServePart(os.Stdin, os.Stdout) }
