@@ -352,7 +352,9 @@ func TestReplacementsUnderLoad(t *testing.T) {
 	if allowed.Load() < 100 || denied.Load() < 50 {
 		t.Error("too few calls to show anything")
 	}
-	if s := srv.Stats(); s.Refused[RefusedAccess] != uint64(denied.Load()) || s.Refused[RefusedAccessError] != 0 {
+	// The connection that awaitListening made may be accepted late, and be denied too.
+	s := srv.Stats()
+	if extra := s.Refused[RefusedAccess] - uint64(denied.Load()); extra > 1 || s.Refused[RefusedAccessError] != 0 {
 		t.Errorf("%d denied, counted %v", denied.Load(), s.Refused)
 	}
 }
