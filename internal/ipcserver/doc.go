@@ -21,7 +21,8 @@
 // the mutex server.lead decides. It alone accepts, examines and refuses, and waits
 // with poll(2) for the listener and for the wakeup, an eventfd. With a connection to
 // spawn for it gives up the lead. So nothing is handed from one worker to another,
-// and there are never more connections in the hands of the server than workers.
+// and there are never more connections in the hands of the server than workers, but
+// for refused ones that wait to be dropped (see below).
 // Starting a program suspends the thread until the program has been loaded
 // (vfork(2)); there are a few workers for each processor.
 //
@@ -66,8 +67,8 @@
 // too drops nothing. A refused connection is first shut down, so that nothing more
 // arrives; and if what has arrived carries descriptors, or cannot be seen through,
 // it is passed on itself, to goroutines that only drop (refuse.go). Whoever closes is
-// hurried (hurry.go): a signal for the thread ends the waiting, so that no close takes
-// longer than milliseconds, whatever it drops.
+// hurried (hurry.go): a signal for the thread ends the waiting for sockets that linger,
+// so that dropping them takes milliseconds, however long their sender has arranged.
 //
 // # Privileges
 //
