@@ -245,3 +245,19 @@ func TestDescribe(t *testing.T) {
 		}
 	}
 }
+
+// TestPressure reads a file of /proc/pressure, and refuses what is none.
+func TestPressure(t *testing.T) {
+	var s Stall
+	if !s.parse([]byte("some avg10=1.25 avg60=0.46 avg300=13.36 total=4681776237\nfull avg10=9.00 avg60=0.00 avg300=0.00 total=9\n")) || s != (Stall{1.25, 4681776237}) {
+		t.Errorf("%+v", s)
+	}
+	for _, text := range []string{"", "some", "full avg10=0.00 avg60=0.00 avg300=0.00 total=0", "some avg10=x"} {
+		if s.parse([]byte(text)) {
+			t.Errorf("%q is taken", text)
+		}
+	}
+	if _, err := os.Stat("/proc/pressure/cpu"); (err == nil) != (PressureNow() != nil) {
+		t.Errorf("%v, and there is %v", err, PressureNow())
+	}
+}

@@ -12,6 +12,13 @@
 //
 // The floor is, for each load, the variant of the floor with the greater median.
 //
+// # Files
+//
+// A [File] is what a command writes: a [Report] for each benchmark that it made, and
+// each report has all of its runs, so that every figure can be found anew. Where
+// something besides server and load changes from run to run, that is the report's
+// [Axis], and servers are compared at each of its values.
+//
 // # What the bottleneck was
 //
 // A comparison of servers means something only where the server decides how

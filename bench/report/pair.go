@@ -11,6 +11,7 @@ import (
 // round.
 type Pair struct {
 	Load       load.Load `json:"load"`
+	At         float64   `json:"at,omitempty"`      // value of the report's axis
 	Server     string    `json:"server"`            // name
 	Against    string    `json:"against,omitempty"` // name of the server that it is compared with
 	Rounds     int       `json:"rounds"`
@@ -34,13 +35,22 @@ type Pair struct {
 
 // Pair compares the runs of a server under a load with those of another, or with
 // none if against is empty. It returns nil if the server has not had the load, and
-// an error if a histogram is broken.
+// an error if a histogram is broken. Where the report has an axis, it is that at
+// the value 0.
 func (r *Report) Pair(server, against string, l load.Load) (*Pair, error) {
-	runs, others := r.runsOf(server, l), r.runsOf(against, l)
-	if len(runs) == 0 {
+	p := point{load: l}
+	runs := r.runsAt(p)
+	if len(runs[server]) == 0 {
 		return nil, nil
 	}
-	p := &Pair{Load: l, Server: server, Against: against, Rounds: len(runs),
+	return newPair(p, server, against, runs)
+}
+
+// newPair compares the runs of a server, of which there are some, with those of
+// another at the same point.
+func newPair(at point, server, against string, under map[string][]Run) (*Pair, error) {
+	runs, others := under[server], under[against]
+	p := &Pair{Load: at.load, At: at.at, Server: server, Against: against, Rounds: len(runs),
 		CallsPerSecond: SpreadOf(figures(runs, throughput)),
 		ServerPerCall:  SpreadOf(figures(runs, (*Run).ServerPerCall)),
 		Throughput:     IntervalOf(byRound(runs, others, throughput, divided)),
@@ -67,16 +77,6 @@ func (r *Report) Pair(server, against string, l load.Load) (*Pair, error) {
 	}
 	p.Latency = load.LatencyOf(all)
 	return p, nil
-}
-
-// runsOf returns the runs of a server under a load.
-func (r *Report) runsOf(server string, l load.Load) (runs []Run) {
-	for _, run := range r.Runs {
-		if run.Server == server && run.Load == l {
-			runs = append(runs, run)
-		}
-	}
-	return runs
 }
 
 // byRound compares a figure of the runs with that of others in the same round.

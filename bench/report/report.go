@@ -1,8 +1,6 @@
 package report
 
 import (
-	"encoding/json"
-	"io"
 	"time"
 
 	"credrpc/bench/load"
@@ -17,32 +15,59 @@ const (
 
 // A Server is one that takes part.
 type Server struct {
-	Name   string `json:"name"`  // unique
-	Kind   string `json:"kind"`  // of several variants of a kind, the fastest is shown for each load
-	Cores  int    `json:"cores"` // most cores that it can use at the same time
-	Checks Checks `json:"checks_credentials"`
+	Name    string `json:"name"`  // unique
+	Kind    string `json:"kind"`  // of several variants of a kind, the fastest is shown for each load
+	Cores   int    `json:"cores"` // most cores that it can use at the same time
+	Checks  Checks `json:"checks_credentials"`
+	Against string `json:"against,omitempty"` // name of the server that it is compared with, apart from floor and reference
 }
 
-// A Report is what a comparison found. Runs may be incomplete: where a server
+// A Setting is what was chosen for a report and is the same for all of its runs.
+type Setting struct {
+	Name  string `json:"name"` // such as "rules in the file"
+	Value string `json:"value"`
+}
+
+// An Axis is what changes from run to run of a report, besides server and load:
+// the variable of a curve.
+type Axis struct {
+	Name        string `json:"name"`           // such as "payload"
+	Unit        string `json:"unit,omitempty"` // of its values, such as "bytes"
+	Logarithmic bool   `json:"logarithmic"`    // how it is best shown
+}
+
+// A Report is what one benchmark found. Runs may be incomplete: where a server
 // lacks a run that another has, the pair does not count.
 type Report struct {
+	Name        string          `json:"name"`            // of the benchmark, such as "compare"; unique within a file
+	Title       string          `json:"title,omitempty"` // what it measures, in a few words
 	Machine     measure.Machine `json:"machine"`
-	Servers     []Server        `json:"servers"` // in the order in which they are shown
-	Loads       []load.Load     `json:"loads"`   // in the order in which they are shown
-	Rounds      int             `json:"rounds"`  // wanted
-	Seconds     float64         `json:"seconds"` // of a run, wanted
-	Payload     int             `json:"payload_bytes"`
-	Seed        uint64          `json:"seed"` // of the order of the servers
+	Settings    []Setting       `json:"settings,omitempty"`
+	Servers     []Server        `json:"servers"`        // in the order in which they are shown
+	Loads       []load.Load     `json:"loads"`          // in the order in which they are shown
+	Axis        *Axis           `json:"axis,omitempty"` // of [Run.At]; nil if there is none
+	Rounds      int             `json:"rounds"`         // wanted
+	Seconds     float64         `json:"seconds"`        // of a run, wanted
+	Payload     int             `json:"payload_bytes"`  // if it is the same in all runs
+	Seed        uint64          `json:"seed"`           // of the order of the servers
 	Interrupted bool            `json:"interrupted"`
-	Notices     []string        `json:"notices"` // what is missing and why
+	Notices     []string        `json:"notices"`            // what is missing and why
+	Findings    []string        `json:"findings,omitempty"` // what was concluded, in sentences
 	Runs        []Run           `json:"runs"`
-	Summaries   []Summary       `json:"summaries"` // see [Report.Summarise]
+	Summaries   []Summary       `json:"summaries"`       // see [Report.Summarise]
+	Pairs       []*Pair         `json:"pairs,omitempty"` // see [Report.Summarise]
+	// What the machine waited for, before the first run and after the last; nil
+	// where the kernel does not say.
+	PressureBefore *measure.Pressure `json:"pressure_before,omitempty"`
+	PressureAfter  *measure.Pressure `json:"pressure_after,omitempty"`
 }
 
 // A Run is one load on one server.
 type Run struct {
 	Server string `json:"server"` // name
 	Round  int    `json:"round"`  // from 0
+	// At is the run's value of the report's axis.
+	At float64 `json:"at,omitempty"`
 	load.Result
 	// What the server used during the run.
 	ServerUserSeconds   float64 `json:"server_user_seconds"`
@@ -51,6 +76,9 @@ type Run struct {
 	MachineBusySeconds float64    `json:"machine_busy_seconds"`
 	MachineIdleSeconds float64    `json:"machine_idle_seconds"`
 	Bottleneck         Bottleneck `json:"bottleneck"`
+	// Process is what the server's process used in the measured part of the run,
+	// nil if only the processor time is known.
+	Process *measure.Usage `json:"server_process,omitempty"`
 }
 
 // A Bottleneck is what decided how fast the calls of a run went. See the
@@ -120,11 +148,4 @@ func (r *Report) Errors() (n uint64) {
 		n += r.Runs[i].Errors()
 	}
 	return n
-}
-
-// WriteJSON writes the report to w.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
 }

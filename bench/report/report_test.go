@@ -105,7 +105,7 @@ func example(t *testing.T) *Report {
 	batch, one := load.Load{Batch: 32, Callers: 1}, load.Load{Batch: 1, Callers: 1}
 	r := &Report{
 		Machine: measure.Machine{Kernel: "Linux 6.1", CPUModel: "Example CPU", Cores: 2, GoVersion: "go1.26", GOMAXPROCS: 2, SOMAXCONN: 4096},
-		Servers: []Server{{"floor-1", KindFloor, 1, CheckCalls}, {"floor-2", KindFloor, 2, CheckCalls}, {KindReference, KindReference, 2, CheckConnections}, {"eventloop", "eventloop", 1, CheckCalls}},
+		Servers: []Server{{"floor-1", KindFloor, 1, CheckCalls, ""}, {"floor-2", KindFloor, 2, CheckCalls, ""}, {KindReference, KindReference, 2, CheckConnections, ""}, {"eventloop", "eventloop", 1, CheckCalls, ""}},
 		Loads:   []load.Load{batch, one},
 		Rounds:  2, Seconds: 1, Payload: 32, Seed: 1,
 	}
@@ -255,18 +255,26 @@ func TestJSONFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := r.WriteJSON(&b); err != nil {
+	if err := (&File{Format: Format, Command: "compare", Reports: []*Report{r}}).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
-	var got struct {
-		Machine   map[string]any
-		Loads     []string
-		Runs      []map[string]any
-		Summaries []map[string]any
+	var file struct {
+		Format  int
+		Command string
+		Reports []struct {
+			Machine   map[string]any
+			Loads     []string
+			Runs      []map[string]any
+			Summaries []map[string]any
+		}
 	}
-	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+	if err := json.Unmarshal(b.Bytes(), &file); err != nil {
 		t.Fatal(err)
 	}
+	if file.Format != Format || file.Command != "compare" || len(file.Reports) != 1 {
+		t.Fatalf("%+v", file)
+	}
+	got := file.Reports[0]
 	has := func(what string, fields map[string]any, names ...string) {
 		for _, name := range names {
 			if _, ok := fields[name]; !ok {

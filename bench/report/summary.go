@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"credrpc/bench/load"
@@ -41,7 +42,8 @@ func SpreadOf(values []float64) *Spread {
 // nothing to compare with.
 type Summary struct {
 	Load              load.Load    `json:"load"`
-	Server            string       `json:"server"` // name
+	At                float64      `json:"at,omitempty"` // value of the report's axis
+	Server            string       `json:"server"`       // name
 	Kind              string       `json:"kind"`
 	Shown             bool         `json:"shown"` // false for the slower variants of a kind
 	Rounds            int          `json:"rounds"`
@@ -58,36 +60,85 @@ type Summary struct {
 	Bottleneck        Bottleneck   `json:"bottleneck"` // of most of the runs
 }
 
-// Summarise sets r.Summaries from r.Runs, in the order of loads and servers. It
-// returns an error if a histogram is broken.
-func (r *Report) Summarise() error {
-	r.Summaries = nil
+// A point is where servers are compared: under a load, at a value of the axis.
+type point struct {
+	load load.Load
+	at   float64
+}
+
+// points returns those that r has runs of, by load in the order of r.Loads and then
+// by value.
+func (r *Report) points() (points []point) {
 	for _, l := range r.Loads {
-		under := map[string][]Run{}
-		for _, run := range r.Runs {
-			if run.Load == l {
-				under[run.Server] = append(under[run.Server], run)
+		values := map[float64]bool{}
+		for i := range r.Runs {
+			if r.Runs[i].Load == l {
+				values[r.Runs[i].At] = true
 			}
 		}
-		floor := under[r.fastest(KindFloor, under)]
-		reference := under[r.fastest(KindReference, under)]
+		for _, at := range slices.Sorted(maps.Keys(values)) {
+			points = append(points, point{l, at})
+		}
+	}
+	return points
+}
+
+// runsAt returns the runs at a point, by the names of their servers.
+func (r *Report) runsAt(p point) map[string][]Run {
+	at := map[string][]Run{}
+	for _, run := range r.Runs {
+		if run.Load == p.load && run.At == p.at {
+			at[run.Server] = append(at[run.Server], run)
+		}
+	}
+	return at
+}
+
+// Summarise sets r.Summaries and, for servers that are compared with another,
+// r.Pairs from r.Runs: in the order of loads, values of the axis, and servers. It
+// returns an error if a histogram is broken.
+func (r *Report) Summarise() error {
+	r.Summaries, r.Pairs = nil, nil
+	paired := slices.ContainsFunc(r.Servers, func(s Server) bool { return s.Against != "" })
+	for _, p := range r.points() {
+		runs := r.runsAt(p)
+		if err := r.summariseAt(p, runs); err != nil {
+			return err
+		}
 		for _, s := range r.Servers {
-			runs := under[s.Name]
-			if len(runs) == 0 {
+			if !paired || len(runs[s.Name]) == 0 {
 				continue
 			}
-			summary, err := summarise(runs)
+			pair, err := newPair(p, s.Name, s.Against, runs)
 			if err != nil {
 				return err
 			}
-			summary.Load, summary.Server, summary.Kind = l, s.Name, s.Kind
-			summary.Shown = s.Name == r.fastest(s.Kind, under)
-			summary.TimesFloor = ratio(runs, floor, throughput)
-			summary.TimesReference = ratio(runs, reference, throughput)
-			summary.P50TimesFloor = ratio(runs, floor, p50)
-			summary.CPUTimesReference = ratio(runs, reference, (*Run).ServerPerCall)
-			r.Summaries = append(r.Summaries, summary)
+			r.Pairs = append(r.Pairs, pair)
 		}
+	}
+	return nil
+}
+
+// summariseAt adds the summaries of a point.
+func (r *Report) summariseAt(p point, under map[string][]Run) error {
+	floor := under[r.fastest(KindFloor, under)]
+	reference := under[r.fastest(KindReference, under)]
+	for _, s := range r.Servers {
+		runs := under[s.Name]
+		if len(runs) == 0 {
+			continue
+		}
+		summary, err := summarise(runs)
+		if err != nil {
+			return err
+		}
+		summary.Load, summary.At, summary.Server, summary.Kind = p.load, p.at, s.Name, s.Kind
+		summary.Shown = s.Name == r.fastest(s.Kind, under)
+		summary.TimesFloor = ratio(runs, floor, throughput)
+		summary.TimesReference = ratio(runs, reference, throughput)
+		summary.P50TimesFloor = ratio(runs, floor, p50)
+		summary.CPUTimesReference = ratio(runs, reference, (*Run).ServerPerCall)
+		r.Summaries = append(r.Summaries, summary)
 	}
 	return nil
 }

@@ -42,28 +42,37 @@ type competitor struct {
 // here are left out with a notice. If ctx ends, the report says so and has the
 // runs up to then. It returns [ErrServer] with a report if a server failed.
 func (b *Bench) Compare(ctx context.Context, c Comparison) (*report.Report, error) {
-	r := c.report()
+	r := c.report("compare")
 	competitors, err := b.competitors(ctx, c, r)
 	if err == nil {
 		err = b.rounds(ctx, c, competitors, r)
 	}
+	return r, finish(ctx, r, err)
+}
+
+// report returns a report of what will be compared, without a server.
+func (c *Comparison) report(name string) *report.Report {
+	return &report.Report{
+		Name:           name,
+		Machine:        measure.Describe(),
+		PressureBefore: measure.PressureNow(),
+		Loads:          c.Loads,
+		Rounds:         c.Rounds,
+		Seconds:        c.Duration.Seconds(),
+		Payload:        c.Payload,
+		Seed:           c.Seed,
+	}
+}
+
+// finish completes a report whose runs ended with err. That ctx has ended is no
+// error; the report says so.
+func finish(ctx context.Context, r *report.Report, err error) error {
+	r.PressureAfter = measure.PressureNow()
 	if ctx.Err() != nil {
 		r.Interrupted = true
 		err = nil
 	}
-	return r, errors.Join(err, r.Summarise())
-}
-
-// report returns a report of what will be compared, without a server.
-func (c *Comparison) report() *report.Report {
-	return &report.Report{
-		Machine: measure.Describe(),
-		Loads:   c.Loads,
-		Rounds:  c.Rounds,
-		Seconds: c.Duration.Seconds(),
-		Payload: c.Payload,
-		Seed:    c.Seed,
-	}
+	return errors.Join(err, r.Summarise())
 }
 
 // competitors starts the servers of c and warms them up.

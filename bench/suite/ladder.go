@@ -24,13 +24,6 @@ type LadderConfig struct {
 	Rules  int  // rules in the file, at least 1
 }
 
-// LadderResult says what each step of trust costs.
-type LadderResult struct {
-	Paired
-	OnLoop bool `json:"on_loop"`
-	Rules  int  `json:"rules"`
-}
-
 // A step is a server that differs from another in what it checks.
 type step struct {
 	name    string
@@ -140,8 +133,13 @@ func s6Step(_ *LadderConfig, files *ruleFiles) variant {
 // Ladder measures what each step of trust costs: servers that differ in what they
 // check, under the same loads. It returns what was found before ctx ended. Steps
 // that cannot be run here are left out with a notice.
-func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*LadderResult, error) {
-	r := &LadderResult{Paired: Paired{Report: *c.report()}, OnLoop: c.OnLoop, Rules: c.Rules}
+func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*report.Report, error) {
+	r := c.report("ladder")
+	handlers := "that may block"
+	if c.OnLoop {
+		handlers = "on the loop"
+	}
+	r.Settings = []report.Setting{{Name: "handlers", Value: handlers}, {Name: "rules in the file", Value: strconv.Itoa(c.Rules)}}
 	b.Progress(0, fmt.Sprintf("compiling %d rules", c.Rules))
 	files, err := b.writeRules(c.Rules)
 	if err != nil {
@@ -156,8 +154,7 @@ func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*LadderResult, erro
 		v.Name, v.Kind = s.name, s.name
 		entrants = append(entrants, entrant{v, s.against})
 	}
-	err = b.paired(ctx, c.Comparison, entrants, &r.Paired)
-	return r, err
+	return r, b.paired(ctx, c.Comparison, entrants, r)
 }
 
 // writeRules makes a file of n rules, of this process's user and of uids from 1
@@ -192,19 +189,15 @@ func (b *Bench) writeRules(n int) (*ruleFiles, error) {
 	return files, os.WriteFile(filepath.Join(files.directory, own, "allow"), nil, 0o600)
 }
 
-// Write writes the result as text.
-func (r *LadderResult) Write(w io.Writer) error {
+// WriteLadder writes what [Bench.Ladder] found as text.
+func WriteLadder(w io.Writer, r *report.Report) error {
 	if len(r.Pairs) == 0 {
 		_, err := fmt.Fprintln(w, "no run was finished")
 		return err
 	}
-	mode := "handlers that may block"
-	if r.OnLoop {
-		mode = "handlers on the loop"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "package server with %s, %d rules in the file\n", mode, r.Rules)
-	r.write(&b, []string{"", "against", "calls/s", "× calls/s", "server CPU µs a call", "µs a call more", "errors"}, func(p *report.Pair) []string {
+	fmt.Fprintf(&b, "package server: %s\n", settings(r))
+	writePairs(&b, r, []string{"", "against", "calls/s", "× calls/s", "server CPU µs a call", "µs a call more", "errors"}, func(p *report.Pair) []string {
 		return []string{p.Server, p.Against, whole(p.CallsPerSecond), p.Throughput.String(),
 			microseconds(p.ServerPerCall), difference(p.ServerMore), fmt.Sprint(p.Errors)}
 	})

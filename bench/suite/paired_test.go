@@ -95,8 +95,9 @@ func TestPeersWithoutGo(t *testing.T) {
 // TestPairedText has a pair, and a server that lacks what it is compared with.
 func TestPairedText(t *testing.T) {
 	one := load.Load{Batch: 1, Callers: 1}
-	p := &Paired{Report: report.Report{Loads: []load.Load{one, {Batch: 1, Callers: 2}}, Rounds: 2, Seconds: 1, Payload: 32,
-		Notices: []string{"s6 is left out: no reason."}, Interrupted: true}}
+	p := &report.Report{Loads: []load.Load{one, {Batch: 1, Callers: 2}}, Rounds: 2, Seconds: 1, Payload: 32,
+		Servers: []report.Server{{Name: "a", Against: "missing"}, {Name: "b", Against: "a"}, {Name: "c", Against: "a"}},
+		Notices: []string{"s6 is left out: no reason."}, Interrupted: true}
 	for round := range 2 {
 		for i, name := range []string{"a", "b"} {
 			run := report.Run{Server: name, Round: round, ServerUserSeconds: float64(1 + i)}
@@ -105,12 +106,11 @@ func TestPairedText(t *testing.T) {
 		}
 	}
 	p.Runs[1].FirstError = "one of b"
-	variantOf := func(name string) variant { return variant{Server: report.Server{Name: name}} }
-	if err := p.compare([]entrant{{variantOf("a"), "missing"}, {variantOf("b"), "a"}, {variantOf("c"), "a"}}); err != nil {
+	if err := p.Summarise(); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	p.write(&b, []string{"", "×", "more"}, func(p *report.Pair) []string {
+	writePairs(&b, p, []string{"", "×", "more"}, func(p *report.Pair) []string {
 		return []string{p.Server, p.Throughput.String(), difference(p.ServerMore)}
 	})
 	const table = `

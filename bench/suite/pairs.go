@@ -2,19 +2,11 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"credrpc/bench/report"
 )
-
-// Paired is a report of servers of which some are compared with others, each with
-// the one that it differs from in one thing, and with confidence intervals.
-type Paired struct {
-	report.Report
-	Pairs []*report.Pair `json:"pairs"` // in the order of loads and servers
-}
 
 // An entrant is a server and what it is compared with.
 type entrant struct {
@@ -23,42 +15,23 @@ type entrant struct {
 }
 
 // paired runs all loads of c on all entrants, in rounds as [Bench.Compare] does,
-// and adds them to p. If ctx ends, p says so and has the runs up to then.
-func (b *Bench) paired(ctx context.Context, c Comparison, entrants []entrant, p *Paired) error {
+// and adds them to r. If ctx ends, r says so and has the runs up to then.
+func (b *Bench) paired(ctx context.Context, c Comparison, entrants []entrant, r *report.Report) error {
 	all := make([]variant, len(entrants))
 	for i, e := range entrants {
 		all[i] = e.variant
+		all[i].Against = e.against
 	}
-	competitors, err := b.enter(ctx, c, all, &p.Report)
+	competitors, err := b.enter(ctx, c, all, r)
 	if err == nil {
-		err = b.rounds(ctx, c, competitors, &p.Report)
+		err = b.rounds(ctx, c, competitors, r)
 	}
-	if ctx.Err() != nil {
-		p.Interrupted = true
-		err = nil
-	}
-	return errors.Join(err, p.Summarise(), p.compare(entrants))
+	return finish(ctx, r, err)
 }
 
-// compare sets p.Pairs.
-func (p *Paired) compare(entrants []entrant) error {
-	for _, l := range p.Loads {
-		for _, e := range entrants {
-			pair, err := p.Pair(e.Name, e.against, l)
-			if err != nil {
-				return err
-			}
-			if pair != nil {
-				p.Pairs = append(p.Pairs, pair)
-			}
-		}
-	}
-	return nil
-}
-
-// write writes a table for each load, whose heading names the columns of row, and
-// what has to be known of the rounds.
-func (p *Paired) write(b *strings.Builder, heading []string, row func(*report.Pair) []string) {
+// writePairs writes a table for each load, whose heading names the columns of row,
+// and what has to be known of the rounds.
+func writePairs(b *strings.Builder, p *report.Report, heading []string, row func(*report.Pair) []string) {
 	for _, l := range p.Loads {
 		rows := [][]string{heading}
 		for _, pair := range p.Pairs {
@@ -84,6 +57,15 @@ func (p *Paired) write(b *strings.Builder, heading []string, row func(*report.Pa
 	if p.Interrupted {
 		b.WriteString("Interrupted: figures come from the runs that were finished.\n")
 	}
+}
+
+// settings shows what was chosen for a report.
+func settings(r *report.Report) string {
+	parts := make([]string, len(r.Settings))
+	for i, s := range r.Settings {
+		parts[i] = s.Name + ": " + s.Value
+	}
+	return strings.Join(parts, "; ")
 }
 
 // microseconds shows a spread of times.

@@ -33,17 +33,16 @@ type PeersConfig struct {
 	Program     string // a built credrpc-peers; "" builds it, in a clone
 }
 
-// PeersResult compares package server with other RPC systems.
-type PeersResult struct {
-	Paired
-	Connections int `json:"connections"` // of a peer's callers; 0: one each
-}
-
 // Peers measures other RPC systems, whose connections persist, beside package
 // server, whose do not. It returns what was found before ctx ended, and
 // [ErrNoPeers] where their program cannot be built.
-func (b *Bench) Peers(ctx context.Context, c PeersConfig) (*PeersResult, error) {
-	r := &PeersResult{Paired: Paired{Report: *c.report()}, Connections: c.Connections}
+func (b *Bench) Peers(ctx context.Context, c PeersConfig) (*report.Report, error) {
+	r := c.report("peers")
+	connections := "one a caller"
+	if c.Connections > 0 {
+		connections = fmt.Sprintf("%d for all callers", c.Connections)
+	}
+	r.Settings = []report.Setting{{Name: "connections of peers, which persist", Value: connections}}
 	for _, l := range c.Loads {
 		if l.Batch != 1 {
 			return r, fmt.Errorf("suite: peers have one call a caller, and %v has %d", l, l.Batch)
@@ -70,8 +69,7 @@ func (b *Bench) Peers(ctx context.Context, c PeersConfig) (*PeersResult, error) 
 		}
 		entrants = append(entrants, e)
 	}
-	err := b.paired(ctx, c.Comparison, entrants, &r.Paired)
-	return r, err
+	return r, b.paired(ctx, c.Comparison, entrants, r)
 }
 
 // buildPeers builds credrpc-peers from the clone that the working directory is in,
@@ -146,23 +144,19 @@ func accepts(socket string) error {
 	return conn.Close()
 }
 
-// Write writes the result as text.
-func (r *PeersResult) Write(w io.Writer) error {
+// WritePeers writes what [Bench.Peers] found as text.
+func WritePeers(w io.Writer, r *report.Report) error {
 	if len(r.Pairs) == 0 {
 		_, err := fmt.Fprintln(w, "no run was finished")
 		return err
 	}
-	connections := "one connection a caller"
-	if r.Connections > 0 {
-		connections = fmt.Sprintf("%d connections for all callers", r.Connections)
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "peers with %s, which persist; the event loop with one a call\n", connections)
+	fmt.Fprintf(&b, "%s; those of the event loop: one a call\n", settings(r))
 	checks := map[string]report.Checks{}
 	for _, s := range r.Servers {
 		checks[s.Name] = s.Checks
 	}
-	r.write(&b, []string{"", "checks credentials", "calls/s", "× client", "p50 µs", "× client", "p99 µs", "× client", "CPU µs", "× client", "errors"}, func(p *report.Pair) []string {
+	writePairs(&b, r, []string{"", "checks credentials", "calls/s", "× client", "p50 µs", "× client", "p99 µs", "× client", "CPU µs", "× client", "errors"}, func(p *report.Pair) []string {
 		return []string{p.Server, string(checks[p.Server]), fmt.Sprintf("%.0f", p.CallsPerSecond.Median), p.Throughput.String(),
 			fmt.Sprintf("%.1f", p.Latency.P50), p.P50.String(), fmt.Sprintf("%.1f", p.Latency.P99), p.P99.String(),
 			fmt.Sprintf("%.1f", p.ServerPerCall.Median), p.CPU.String(), fmt.Sprint(p.Errors)}

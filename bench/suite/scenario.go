@@ -37,17 +37,6 @@ type Scenario struct {
 	Load load.Config // but for its Path
 }
 
-// A ScenarioResult is what a scenario found.
-type ScenarioResult struct {
-	Machine measure.Machine `json:"machine"`
-	Server  report.Server   `json:"server"`
-	Run     report.Run      `json:"run"`
-	// Process is what the server's process used in the measured part of the run.
-	// It is nil where that is not known, and then the run has no bottleneck.
-	Process *measure.Usage `json:"server_process,omitempty"`
-	Notices []string       `json:"notices,omitempty"`
-}
-
 // ErrCannot reports a load that a server cannot take.
 var ErrCannot = errors.New("suite: the server cannot take this load")
 
@@ -55,9 +44,10 @@ var ErrCannot = errors.New("suite: the server cannot take this load")
 const defaultPayload = 1 << 20
 
 // Scenario makes one load on one server. If ctx ends, the result has what there is
-// and says so. The result is nil if there is none.
-func (b *Bench) Scenario(ctx context.Context, s Scenario) (*ScenarioResult, error) {
-	r := &ScenarioResult{Machine: measure.Describe()}
+// and says so. It has one server and one run, or is nil if there is none; without
+// what the server's process used the run has no bottleneck.
+func (b *Bench) Scenario(ctx context.Context, s Scenario) (*report.Report, error) {
+	r := &report.Report{Name: "run", Machine: measure.Describe(), PressureBefore: measure.PressureNow(), Loads: []load.Load{s.Load.Load}, Rounds: 1}
 	server, err := b.target(ctx, &s, r)
 	if err != nil {
 		return nil, err
@@ -86,8 +76,11 @@ func (b *Bench) Scenario(ctx context.Context, s Scenario) (*ScenarioResult, erro
 	if result == nil {
 		return nil, err
 	}
-	r.Run = report.Run{Server: server.Name, Result: *result}
-	return r, errors.Join(err, w.measured(r))
+	run := report.Run{Server: server.Name, Result: *result}
+	err = errors.Join(err, w.measured(r, &run))
+	r.Runs, r.Seconds, r.Payload, r.Seed, r.Interrupted = []report.Run{run}, s.Load.Length().Seconds(), run.Payload, s.Load.Seed, run.Interrupted
+	r.PressureAfter = measure.PressureNow()
+	return r, errors.Join(err, r.Summarise())
 }
 
 // partCommand returns a command that is a part of a load. The file is named as the
@@ -103,7 +96,7 @@ type target struct {
 }
 
 // target returns the server of a scenario, which answers.
-func (b *Bench) target(ctx context.Context, s *Scenario, r *ScenarioResult) (*target, error) {
+func (b *Bench) target(ctx context.Context, s *Scenario, r *report.Report) (*target, error) {
 	var t *target
 	var err error
 	if s.Socket != "" {
@@ -114,7 +107,7 @@ func (b *Bench) target(ctx context.Context, s *Scenario, r *ScenarioResult) (*ta
 	if err != nil {
 		return nil, err
 	}
-	r.Server = t.Server
+	r.Servers = []report.Server{t.Server}
 	return t, nil
 }
 
@@ -147,7 +140,7 @@ func running(s *Scenario) (*target, error) {
 }
 
 // started is a server that is started.
-func (b *Bench) started(ctx context.Context, s *Scenario, r *ScenarioResult) (*target, error) {
+func (b *Bench) started(ctx context.Context, s *Scenario, r *report.Report) (*target, error) {
 	v, err := s.variant()
 	if err != nil {
 		return nil, err
@@ -293,8 +286,8 @@ func (w *window) look() (m moment) {
 	return m
 }
 
-// measured adds what the window showed to r.
-func (w *window) measured(r *ScenarioResult) error {
+// measured adds what the window showed to r and its run.
+func (w *window) measured(r *report.Report, run *report.Run) error {
 	if w.err != nil {
 		return w.err
 	}
@@ -303,14 +296,14 @@ func (w *window) measured(r *ScenarioResult) error {
 		return nil
 	}
 	cores := w.after.cores.Sub(w.before.cores)
-	r.Run.MachineBusySeconds, r.Run.MachineIdleSeconds = cores.Busy.Seconds(), cores.Idle.Seconds()
+	run.MachineBusySeconds, run.MachineIdleSeconds = cores.Busy.Seconds(), cores.Idle.Seconds()
 	if w.pid == 0 {
 		r.Notices = append(r.Notices, "Nobody said which process the server is (--pid), so its figures and the bottleneck are unknown.")
 		return nil
 	}
 	usage := w.after.process.Since(w.before.process, w.after.time.Sub(w.before.time).Seconds())
-	r.Process = &usage
-	r.Run.ServerUserSeconds, r.Run.ServerSystemSeconds = usage.UserSeconds, usage.SystemSeconds
-	r.Run.Bottleneck = r.Run.Judge(r.Server.Cores, runtime.NumCPU())
+	run.Process = &usage
+	run.ServerUserSeconds, run.ServerSystemSeconds = usage.UserSeconds, usage.SystemSeconds
+	run.Bottleneck = run.Judge(r.Servers[0].Cores, runtime.NumCPU())
 	return nil
 }

@@ -10,10 +10,17 @@ import (
 	"credrpc/bench/report"
 )
 
-// Write writes the result as text.
-func (r *ScenarioResult) Write(w io.Writer) error {
+// A scenarioText is a report of one run, to be written.
+type scenarioText struct {
+	*report.Report
+	run *report.Run
+}
+
+// WriteScenario writes what [Bench.Scenario] found as text.
+func WriteScenario(w io.Writer, found *report.Report) error {
+	r := scenarioText{found, &found.Runs[0]}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\n\n", r.Server.Name, r.describe())
+	fmt.Fprintf(&b, "%s: %s\n\n", r.run.Server, r.describe())
 	r.writeThroughput(&b)
 	r.writeTimes(&b)
 	r.writeSteps(&b)
@@ -23,7 +30,7 @@ func (r *ScenarioResult) Write(w io.Writer) error {
 	for _, notice := range r.Notices {
 		fmt.Fprintln(&b, notice)
 	}
-	if r.Run.Interrupted {
+	if r.run.Interrupted {
 		b.WriteString("Interrupted: the figures are of the part that was made.\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -31,8 +38,8 @@ func (r *ScenarioResult) Write(w io.Writer) error {
 }
 
 // describe says the load in words.
-func (r *ScenarioResult) describe() string {
-	run := &r.Run
+func (r *scenarioText) describe() string {
+	run := r.run
 	var loop string
 	switch {
 	case run.Arrivals != nil:
@@ -54,8 +61,8 @@ func (r *ScenarioResult) describe() string {
 }
 
 // writeThroughput says how much of what was asked for was obtained.
-func (r *ScenarioResult) writeThroughput(b *strings.Builder) {
-	run := &r.Run
+func (r *scenarioText) writeThroughput(b *strings.Builder) {
+	run := r.run
 	fmt.Fprintf(b, "throughput   %.0f calls/s", run.CallsPerSecond)
 	if o := run.Offered; o != nil {
 		fmt.Fprintf(b, " of %.0f offered", o.PerSecond)
@@ -81,8 +88,8 @@ func perSecond(bytes float64) string {
 }
 
 // writeTimes shows latency, its parts, and the phases of the service time.
-func (r *ScenarioResult) writeTimes(b *strings.Builder) {
-	run := &r.Run
+func (r *scenarioText) writeTimes(b *strings.Builder) {
+	run := r.run
 	rows := [][]string{{"µs", "p50", "p90", "p99", "p99.9", "max"}, times("latency", run.Latency)}
 	if o := run.Offered; o != nil {
 		rows = append(rows, times("  pacing error", o.PacingError), times("  caller wait", o.CallerWait))
@@ -112,13 +119,13 @@ func phase(name string, p load.Phase) []string {
 }
 
 // writeSteps shows the steps of an open loop, if there are several.
-func (r *ScenarioResult) writeSteps(b *strings.Builder) {
-	if len(r.Run.Steps) == 0 {
+func (r *scenarioText) writeSteps(b *strings.Builder) {
+	if len(r.run.Steps) == 0 {
 		return
 	}
 	rows := [][]string{{"step", "seconds", "offered/s", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", "service p99", "unstarted", "errors"}}
-	for i := range r.Run.Steps {
-		s := &r.Run.Steps[i]
+	for i := range r.run.Steps {
+		s := &r.run.Steps[i]
 		rows = append(rows, []string{fmt.Sprint(i + 1), fmt.Sprintf("%.2f", s.Seconds), fmt.Sprintf("%.0f", s.PerSecond),
 			fmt.Sprintf("%.0f", s.CallsPerSecond), fmt.Sprintf("%.1f", s.Latency.P50), fmt.Sprintf("%.1f", s.Latency.P99),
 			fmt.Sprintf("%.1f", s.Latency.P999), fmt.Sprintf("%.1f", s.ServiceTime.P99), fmt.Sprint(s.Unstarted), fmt.Sprint(s.Errors())})
@@ -128,8 +135,8 @@ func (r *ScenarioResult) writeSteps(b *strings.Builder) {
 }
 
 // writeErrors says what became of calls that were not answered right.
-func (r *ScenarioResult) writeErrors(b *strings.Builder) {
-	run := &r.Run
+func (r *scenarioText) writeErrors(b *strings.Builder) {
+	run := r.run
 	fmt.Fprintf(b, "errors       %d of %d calls", run.Errors(), run.Calls+run.Errors())
 	if run.Errors() > 0 {
 		fmt.Fprintf(b, ": %d failed, %d refused, %d wrong", run.Failed, run.Refused, run.Wrong)
@@ -141,24 +148,24 @@ func (r *ScenarioResult) writeErrors(b *strings.Builder) {
 }
 
 // writeOthers says what became of users and of hostile callers.
-func (r *ScenarioResult) writeOthers(b *strings.Builder) {
-	if len(r.Run.Users) > 0 {
+func (r *scenarioText) writeOthers(b *strings.Builder) {
+	if len(r.run.Users) > 0 {
 		rows := [][]string{{"user", "callers", "calls/s", "p50 µs", "p99 µs", "errors"}}
-		for i := range r.Run.Users {
-			u := &r.Run.Users[i]
+		for i := range r.run.Users {
+			u := &r.run.Users[i]
 			rows = append(rows, []string{fmt.Sprint(u.UID), fmt.Sprint(u.Callers), fmt.Sprintf("%.0f", u.CallsPerSecond),
 				fmt.Sprintf("%.1f", u.Latency.P50), fmt.Sprintf("%.1f", u.Latency.P99), fmt.Sprint(u.Errors())})
 		}
 		b.WriteString("\n")
 		report.WriteRows(b, rows)
 	}
-	if len(r.Run.Hostile) == 0 {
+	if len(r.run.Hostile) == 0 {
 		return
 	}
 	rows := [][]string{{"hostile", "callers", "attempts", "answered", "refused", "ended", "left", "unconnected", "backlog full"}}
 	var said []string
-	for i := range r.Run.Hostile {
-		h := &r.Run.Hostile[i]
+	for i := range r.run.Hostile {
+		h := &r.run.Hostile[i]
 		row := []string{string(h.Misdeed), fmt.Sprint(h.Callers)}
 		for _, n := range []uint64{h.Attempts, h.Answered, h.Refused, h.Ended, h.Left, h.Unconnected, h.BacklogFull} {
 			row = append(row, fmt.Sprint(n))
@@ -174,14 +181,14 @@ func (r *ScenarioResult) writeOthers(b *strings.Builder) {
 }
 
 // writeCosts says what both sides used, and what the bottleneck was.
-func (r *ScenarioResult) writeCosts(b *strings.Builder) {
-	run := &r.Run
+func (r *scenarioText) writeCosts(b *strings.Builder) {
+	run := r.run
 	calls := float64(max(1, run.Calls+run.Errors()))
 	cpu := func(user, system float64) string {
 		return fmt.Sprintf("CPU %.1f µs a call (%.1f user + %.1f system), %.2f cores", (user+system)/calls*1e6,
 			user/calls*1e6, system/calls*1e6, (user+system)/max(run.Seconds, 1e-9))
 	}
-	if p := r.Process; p != nil {
+	if p := run.Process; p != nil {
 		fmt.Fprintf(b, "server       %s\n", cpu(p.UserSeconds, p.SystemSeconds))
 		fmt.Fprintf(b, "             a call %.3f voluntary and %.3f involuntary context switches, %.4f page faults (%d major)\n",
 			float64(p.VoluntarySwitches)/calls, float64(p.InvoluntarySwitches)/calls, float64(p.MinorFaults+p.MajorFaults)/calls, p.MajorFaults)

@@ -18,13 +18,6 @@ type UCSPIConfig struct {
 	AccessProgram string // path of credrpc-access, to stand in for s6-ipcserver-access in a server of its own; "" for none
 }
 
-// UCSPIResult compares servers that run a program for every connection, each with
-// the chain of s6-ipcserver and s6-ipcserver-access.
-type UCSPIResult struct {
-	Paired
-	Alone []*report.Pair `json:"by_s6_ipcserver_alone"` // credrpc ipcserver -x by s6-ipcserver, which asks no rules
-}
-
 // Names of these servers.
 const (
 	ucspiChain = "s6-ipcserver, s6-ipcserver-access -x"
@@ -39,13 +32,13 @@ const ucspiLimit = "1000"
 // UCSPI measures how many connections a second are served by a program each. It
 // returns what the rounds before ctx ended found, and [s6chain.ErrUnavailable] if
 // the programs of s6 or a C compiler are missing.
-func (b *Bench) UCSPI(ctx context.Context, c UCSPIConfig) (*UCSPIResult, error) {
-	r := &UCSPIResult{Paired: Paired{Report: *c.report()}}
+func (b *Bench) UCSPI(ctx context.Context, c UCSPIConfig) (*report.Report, error) {
+	r := c.report("ucspi")
 	entrants, err := b.ucspiEntrants(ctx, c)
 	if err != nil {
 		return r, err
 	}
-	if err := b.paired(ctx, c.Comparison, entrants, &r.Paired); err != nil {
+	if err := b.paired(ctx, c.Comparison, entrants, r); err != nil {
 		return r, err
 	}
 	for _, l := range r.Loads {
@@ -54,7 +47,7 @@ func (b *Bench) UCSPI(ctx context.Context, c UCSPIConfig) (*UCSPIResult, error) 
 			return r, err
 		}
 		if pair != nil {
-			r.Alone = append(r.Alone, pair)
+			r.Findings = append(r.Findings, fmt.Sprintf("%s by %s, under %v: %v.", pair.Server, pair.Against, l, pair.Throughput))
 		}
 	}
 	return r, nil
@@ -108,20 +101,20 @@ func ucspiVariant(name string, server []string, program ...string) variant {
 	}
 }
 
-// Write writes the result as text.
-func (r *UCSPIResult) Write(w io.Writer) error {
+// WriteUCSPI writes what [Bench.UCSPI] found as text.
+func WriteUCSPI(w io.Writer, r *report.Report) error {
 	if len(r.Pairs) == 0 {
 		_, err := fmt.Fprintln(w, "no run was finished")
 		return err
 	}
 	var b strings.Builder
 	b.WriteString("A program for every connection: static C, one call.\n")
-	r.write(&b, []string{"", "connections/s", "× s6 with rules", "p99 ms", "errors"}, func(p *report.Pair) []string {
+	writePairs(&b, r, []string{"", "connections/s", "× s6 with rules", "p99 ms", "errors"}, func(p *report.Pair) []string {
 		return []string{p.Server, whole(p.CallsPerSecond), p.Throughput.String(),
 			fmt.Sprintf("%.1f", p.Latency.P99/1000), fmt.Sprint(p.Errors)}
 	})
-	for _, pair := range r.Alone {
-		fmt.Fprintf(&b, "%s by %s, under %v: %v.\n", pair.Server, pair.Against, pair.Load, pair.Throughput)
+	for _, finding := range r.Findings {
+		b.WriteString(finding + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -60,7 +60,7 @@ func (c *compareCommand) Run() error {
 			Seed:     c.Seed,
 		})
 		b.progress.clear()
-		return errors.Join(verdict(failed, r), r.WriteTable(os.Stdout), writeJSON(c.JSON, r.WriteJSON))
+		return errors.Join(verdict(failed, r), r.WriteTable(os.Stdout), writeReport(c.JSON, r))
 	})
 }
 

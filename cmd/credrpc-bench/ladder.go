@@ -51,6 +51,6 @@ func (c *ladderCommand) Run() error {
 			Rules:  c.Rules,
 		})
 		b.progress.clear()
-		return errors.Join(verdict(failed, &r.Report), r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(verdict(failed, r), suite.WriteLadder(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"credrpc/bench/gnetserver"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -96,6 +97,12 @@ func writeJSON(path string, write func(io.Writer) error) error {
 		return nil
 	}
 	return writeFile(path, write)
+}
+
+// writeReport writes a result file of one report, which is named as its command,
+// unless path is empty.
+func writeReport(path string, r *report.Report) error {
+	return writeJSON(path, (&report.File{Format: report.Format, Command: r.Name, Reports: []*report.Report{r}}).WriteJSON)
 }
 
 // writeFile makes a file of what write writes.

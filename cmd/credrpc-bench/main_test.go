@@ -92,10 +92,6 @@ func TestCompare(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", want, out)
 		}
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var report struct {
 		Machine   struct{ Kernel string }
 		Servers   []struct{ Name string }
@@ -109,9 +105,7 @@ func TestCompare(t *testing.T) {
 			System float64 `json:"server_system_seconds"`
 		}
 	}
-	if err := json.Unmarshal(b, &report); err != nil {
-		t.Fatal(err)
-	}
+	readReport(t, file, &report)
 	if len(report.Runs) != 2*2*len(report.Servers) || len(report.Servers) < 3 || report.Machine.Kernel == "" {
 		t.Errorf("%d runs of %d servers", len(report.Runs), len(report.Servers))
 	}
@@ -119,6 +113,22 @@ func TestCompare(t *testing.T) {
 		if r.Calls == 0 || r.User+r.System <= 0 {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// readReport reads the only report of a result file.
+func readReport(t *testing.T, path string, into any) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Reports []json.RawMessage }
+	if err := json.Unmarshal(b, &file); err != nil || len(file.Reports) != 1 {
+		t.Fatalf("%s: %v, %d reports", path, err, len(file.Reports))
+	}
+	if err := json.Unmarshal(file.Reports[0], into); err != nil {
+		t.Fatal(err)
 	}
 }
 

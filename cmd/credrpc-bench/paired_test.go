@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,14 +39,8 @@ type pairedFile struct {
 // has every round, and was busy in it.
 func readPaired(t *testing.T, path string, rounds, loads int) pairedFile {
 	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var f pairedFile
-	if err := json.Unmarshal(b, &f); err != nil {
-		t.Fatal(err)
-	}
+	readReport(t, path, &f)
 	if f.Machine.Kernel == "" || len(f.Servers) == 0 || len(f.Runs) != len(f.Servers)*rounds*loads || len(f.Pairs) != len(f.Servers)*loads {
 		t.Errorf("%d servers, %d runs, %d pairs", len(f.Servers), len(f.Runs), len(f.Pairs))
 	}
@@ -67,7 +60,7 @@ func readPaired(t *testing.T, path string, rounds, loads int) pairedFile {
 func TestLadder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ladder.json")
 	out, err := run(t, "ladder", "--rounds", "2", "--seconds", "0.05", "--loads", "t2", "--rules", "10", "--on-loop", "--json", file)
-	if err != nil || !strings.Contains(out, "10 rules in the file") {
+	if err != nil || !strings.Contains(out, "rules in the file: 10\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	f := readPaired(t, file, 2, 1)

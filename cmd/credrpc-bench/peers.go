@@ -56,6 +56,6 @@ func (c *peersCommand) Run() error {
 			Program:     c.Program,
 		})
 		b.progress.clear()
-		return errors.Join(verdict(failed, &r.Report), r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(verdict(failed, r), suite.WritePeers(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }

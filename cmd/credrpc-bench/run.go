@@ -128,12 +128,12 @@ func (c *runCommand) Run() error {
 		}
 		switch {
 		case failed != nil:
-		case r.Run.Errors() > 0:
+		case r.Errors() > 0:
 			failed = errAnswers
-		case r.Run.Interrupted:
+		case r.Interrupted:
 			failed = errInterrupted
 		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)), writeHGRM(c.HGRM, &r.Run.Group))
+		return errors.Join(failed, suite.WriteScenario(os.Stdout, r), writeReport(c.JSON, r), writeHGRM(c.HGRM, &r.Runs[0].Group))
 	})
 }
 

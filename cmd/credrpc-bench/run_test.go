@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -18,34 +17,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A scenario is what the run command writes, as far as tests look at it.
+// A scenario is a run that the run command writes, as far as tests look at it.
 type scenario struct {
-	Run struct {
-		Calls       uint64
-		Failed      uint64
-		Refused     uint64
-		Callers     int
-		Bytes       float64 `json:"bytes_per_second"`
-		RequestSize int     `json:"payload_bytes"`
-		Interrupted bool
-		Bottleneck  string
-		Histogram   string
-		Service     string `json:"service_histogram"`
-		Offered     *struct {
-			Scheduled uint64
-			Unstarted uint64
-			Pacing    string `json:"pacing_histogram"`
+	Calls       uint64
+	Failed      uint64
+	Refused     uint64
+	Callers     int
+	Bytes       float64 `json:"bytes_per_second"`
+	RequestSize int     `json:"payload_bytes"`
+	Interrupted bool
+	Bottleneck  string
+	Histogram   string
+	Service     string `json:"service_histogram"`
+	Offered     *struct {
+		Scheduled uint64
+		Unstarted uint64
+		Pacing    string `json:"pacing_histogram"`
+	}
+	Phases *struct {
+		Connect, Wait struct {
+			Mean float64 `json:"mean_us"`
 		}
-		Phases *struct {
-			Connect, Wait struct {
-				Mean float64 `json:"mean_us"`
-			}
-		}
-		Users   []struct{ UID uint32 }
-		Hostile []struct {
-			Misdeed                                  string
-			Attempts, Answered, Refused, Ended, Left uint64
-		}
+	}
+	Users   []struct{ UID uint32 }
+	Hostile []struct {
+		Misdeed                                  string
+		Attempts, Answered, Refused, Ended, Left uint64
 	}
 	Process *struct {
 		User        float64 `json:"user_seconds"`
@@ -58,17 +55,15 @@ type scenario struct {
 	} `json:"server_process"`
 }
 
-// readScenario reads a result.
-func readScenario(t *testing.T, file string) (s scenario) {
+// readScenario reads the only run of a result.
+func readScenario(t *testing.T, file string) scenario {
 	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	var r struct{ Runs []scenario }
+	readReport(t, file, &r)
+	if len(r.Runs) != 1 {
+		t.Fatalf("%d runs", len(r.Runs))
 	}
-	if err := json.Unmarshal(b, &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return r.Runs[0]
 }
 
 // TestRun has an open loop with everything that is measured.
@@ -86,14 +81,14 @@ func TestRun(t *testing.T) {
 		}
 	}
 	s := readScenario(t, file)
-	o, p := s.Run.Offered, s.Process
-	if o == nil || p == nil || s.Run.Phases == nil {
+	o, p := s.Offered, s.Process
+	if o == nil || p == nil || s.Phases == nil {
 		t.Fatalf("%+v", s)
 	}
-	if s.Run.Calls == 0 || o.Scheduled != s.Run.Calls+o.Unstarted || s.Run.Callers != 16 || s.Run.Bytes <= 0 || s.Run.Bottleneck == "" || o.Pacing == "" {
-		t.Errorf("%+v", s.Run)
+	if s.Calls == 0 || o.Scheduled != s.Calls+o.Unstarted || s.Callers != 16 || s.Bytes <= 0 || s.Bottleneck == "" || o.Pacing == "" {
+		t.Errorf("%+v", s)
 	}
-	if p.User+p.System <= 0 || p.Descriptors < 3 || p.Switches == 0 || p.Memory.RSS == 0 || s.Run.Phases.Connect.Mean <= 0 {
+	if p.User+p.System <= 0 || p.Descriptors < 3 || p.Switches == 0 || p.Memory.RSS == 0 || s.Phases.Connect.Mean <= 0 {
 		t.Errorf("%+v", p)
 	}
 	for _, name := range []string{hgrm, filepath.Join(dir, "r-service.hgrm")} {
@@ -114,8 +109,8 @@ func TestRunSizes(t *testing.T) {
 			t.Errorf("%s: %v\n%s", server, err, out)
 			continue
 		}
-		if s := readScenario(t, file); s.Run.Calls == 0 || s.Run.RequestSize != 2<<20 {
-			t.Errorf("%s: %+v", server, s.Run)
+		if s := readScenario(t, file); s.Calls == 0 || s.RequestSize != 2<<20 {
+			t.Errorf("%s: %+v", server, s)
 		}
 	}
 	out, err := run(t, "run", "--server", "floor", "--batch", "3", "--callers", "2", "--seconds", "0.05", "--warm-up", "0s", "--payload", "0-1000")
@@ -146,17 +141,17 @@ func TestRunOthers(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	s := readScenario(t, file)
-	if len(s.Run.Users) != 2 || s.Run.Users[0].UID != 1234 || s.Run.Users[1].UID != 0 || len(s.Run.Hostile) != 5 {
-		t.Fatalf("%+v", s.Run)
+	if len(s.Users) != 2 || s.Users[0].UID != 1234 || s.Users[1].UID != 0 || len(s.Hostile) != 5 {
+		t.Fatalf("%+v", s)
 	}
-	for _, h := range s.Run.Hostile {
+	for _, h := range s.Hostile {
 		if h.Attempts == 0 || h.Attempts != h.Answered+h.Refused+h.Ended+h.Left || h.Answered > 0 {
 			t.Errorf("%+v", h)
 		}
 	}
 	// The last attempt of each may be cut off.
 	for i, callers := range map[int]uint64{1: 2, 3: 2} {
-		if h := s.Run.Hostile[i]; h.Refused == 0 || h.Refused+callers < h.Attempts {
+		if h := s.Hostile[i]; h.Refused == 0 || h.Refused+callers < h.Attempts {
 			t.Errorf("%+v", h)
 		}
 	}
@@ -238,7 +233,7 @@ func TestRunInterrupt(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(stdout.String(), "Interrupted: ") {
 		t.Errorf("%v\n%s", err, stdout.String())
 	}
-	if s := readScenario(t, file); !s.Run.Interrupted || s.Run.Calls == 0 || s.Process == nil {
+	if s := readScenario(t, file); !s.Interrupted || s.Calls == 0 || s.Process == nil {
 		t.Errorf("%+v", s)
 	}
 	checkGone(t, dir)
@@ -302,7 +297,7 @@ func TestSlowedClient(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if s := readScenario(t, file); s.Run.Bottleneck != "generator" || s.Run.Offered.Scheduled != 250 || !strings.Contains(out, "bottleneck   generator: ") {
+	if s := readScenario(t, file); s.Bottleneck != "generator" || s.Offered.Scheduled != 250 || !strings.Contains(out, "bottleneck   generator: ") {
 		t.Errorf("%s", out)
 	}
 }

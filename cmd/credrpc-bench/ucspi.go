@@ -44,7 +44,7 @@ func (c *ucspiCommand) Run() error {
 			AccessProgram: c.Access,
 		})
 		b.progress.clear()
-		return errors.Join(verdict(failed, &r.Report), r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(verdict(failed, r), suite.WriteUCSPI(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }
 
