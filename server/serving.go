@@ -50,6 +50,7 @@ type serving struct {
 	endOnce  sync.Once
 	stopOnce sync.Once
 
+	watchers  atomic.Int32  // loops that do not rest: there is always one
 	unretired atomic.Int32  // loops that still accept
 	drained   chan struct{} // closed when nothing is accepted and nothing in flight
 	drainOnce sync.Once
@@ -121,6 +122,7 @@ func (s *serving) logPanic(text string, args ...any) {
 
 // start lets everything run.
 func (s *serving) start() {
+	s.watchers.Store(int32(len(s.loops)))
 	s.unretired.Store(int32(len(s.loops)))
 	s.goroutines.Add(1)
 	go s.watch.main()

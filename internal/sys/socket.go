@@ -18,6 +18,10 @@ const (
 	Yield Mode = true
 )
 
+// YieldProcessor lets another thread have the processor if one waits for it. See
+// sched_yield(2).
+func YieldProcessor() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
 // Accept takes a connection off the backlog of the non-blocking listener. The
 // connection is non-blocking and closed on exec. See accept4(2).
 func Accept(listener int) (fd int, errno unix.Errno) {
