@@ -26,7 +26,11 @@ const (
 
 	// helpAfter is for how long a leader may not have seen the backlog empty
 	// before it wakes a resting loop. A burst of 256 calls takes 3 ms.
-	helpAfter = 4 * time.Millisecond
+	helpAfter = 10 * time.Millisecond
+
+	// helpLasts is for how long no loop rests after processors were found to be
+	// contended. Then one of them does, and it shows whether they still are.
+	helpLasts = 250 * time.Millisecond
 )
 
 // acceptAll takes connections off the backlog and serves them. As long as no
@@ -61,16 +65,25 @@ func (w *worker) acceptAll() {
 	}
 }
 
-// noteCaller notes that a connection was taken off the backlog. If the backlog
-// has not been empty for long it calls for help.
+// noteCaller notes that a connection was taken off the backlog. It calls for help
+// if the backlog has not been empty for long, or if processors are contended.
 func (l *loop) noteCaller(now int64) {
-	if l.idleSince != 0 {
+	paused := l.idleSince != 0
+	if paused {
 		gap := min(now-l.idleSince, int64(gapLimit))
 		l.gap += (gap - l.gap) / 8
 		l.idleSince, l.busySince = 0, now
-		return
 	}
-	if now-l.busySince > int64(helpAfter) {
+	contended := false
+	if l.run.watchers.Load() > 1 {
+		l.contention = contention{}
+	} else {
+		contended = l.contention.note(now, paused)
+	}
+	if contended {
+		l.run.helpUntil.Store(now + int64(helpLasts))
+	}
+	if contended || now-l.busySince > int64(helpAfter) {
 		l.busySince = now
 		l.run.callHelp()
 	}
@@ -84,7 +97,7 @@ func (w *worker) spins() bool {
 	if l.idleSince == 0 {
 		l.idleSince = w.now
 	}
-	if l.gap > int64(spinBelow) || w.now-l.idleSince > int64(spinFor) || l.waiting.Load() > 0 {
+	if l.gap > int64(spinBelow) || w.now-l.idleSince > int64(spinFor) || l.waiting.Load() > 0 || w.run.surplus(w.now) {
 		return false
 	}
 	sys.YieldProcessor()
@@ -109,17 +122,22 @@ func (l *loop) awaitCallers() bool {
 	listener := l.listener
 	fresh := -1 // poll(2) ignores it
 	timeout := -1
-	if l.fresh != nil {
+	began := l.run.now()
+	switch {
+	case l.fresh != nil:
 		fresh, timeout = l.fresh.fd, freshPatience
-	} else if l.run.mayRest(l) {
+	case began < l.run.helpUntil.Load():
+		timeout = int(helpLasts / time.Millisecond) // and then it may rest
+	case l.run.mayRest(l):
 		listener = -1
 	}
 	ready, woken, errno := sys.PollThree(l.wakeup, listener, fresh, timeout)
 	l.direct.Store(false)
+	l.contention.slept += l.run.now() - began
 	if listener < 0 {
 		return l.roused()
 	}
-	if ready == 0 {
+	if ready == 0 && l.fresh != nil {
 		l.usePoller()
 	}
 	return errno == 0 && !woken
@@ -138,6 +156,11 @@ func (s *serving) mayRest(l *loop) bool {
 			return true
 		}
 	}
+}
+
+// surplus reports whether a loop that has nothing to do is to rest.
+func (s *serving) surplus(now int64) bool {
+	return s.watchers.Load() > 1 && now >= s.helpUntil.Load()
 }
 
 // callHelp wakes a resting loop, if there is one.

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -159,10 +160,64 @@ func TestSpin(t *testing.T) {
 	}
 }
 
-func TestDefaultLoops(t *testing.T) {
+func TestLoopsFor(t *testing.T) {
 	for processors, want := range map[int]int{1: 1, 2: 2, 4: 2, 16: 2, 24: 3, 64: 8} {
-		if n := defaultLoops(processors); n != want {
+		if n := loopsFor(processors); n != want {
 			t.Errorf("%d loops for %d processors, want %d", n, processors, want)
 		}
+	}
+}
+
+// TestContention counts samples of a leader that had a processor, or had none, or
+// slept, or served one caller at a time.
+func TestContention(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const sample = int64(time.Second) // far more than this thread uses meanwhile
+	run := func(s *contention, samples int, cpu, slept int64, paused bool) (contended int) {
+		for range samples {
+			for i := range contentionSample {
+				if i == contentionSample-1 {
+					s.cpu -= cpu // used since the sample began
+					s.slept = slept
+				}
+				now := s.began
+				if i > 0 {
+					now += sample
+				}
+				if s.note(now, paused) {
+					contended++
+				}
+			}
+		}
+		return contended
+	}
+	for name, tt := range map[string]struct {
+		cpu, slept int64
+		paused     bool
+		want       int
+	}{
+		"no processor":  {cpu: sample / 2, want: 4},
+		"a processor":   {cpu: sample * 9 / 10},
+		"slept":         {cpu: sample / 2, slept: sample * 45 / 100},
+		"slept, waited": {cpu: sample / 4, slept: sample / 2, want: 4},
+		"lone callers":  {cpu: sample / 2, paused: true},
+	} {
+		if got := run(new(contention), 4*contentionStreak, tt.cpu, tt.slept, tt.paused); got != tt.want {
+			t.Errorf("%s: contended %d times, want %d", name, got, tt.want)
+		}
+	}
+	s := new(contention)
+	if run(s, contentionStreak-1, 0, 0, false)+run(s, 1, sample, 0, false)+run(s, contentionStreak-1, 0, 0, false) != 0 {
+		t.Error("contended after an interrupted streak")
+	}
+	s = new(contention)
+	run(s, contentionStreak-1, 0, 0, false)
+	for range contentionSample - 1 {
+		s.note(sample, false)
+	}
+	s.thread++ // the leader has moved
+	if s.note(2*sample, false) {
+		t.Error("contended by what another thread has used")
 	}
 }

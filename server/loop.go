@@ -28,9 +28,10 @@ type loop struct {
 	fresh    *conn                  // accepted, nothing received yet, not parked; or nil; only the leader touches it
 	early    bool                   // the backlog may hold callers that could pass descriptors; only the leader touches it
 
-	idleSince int64 // when the backlog was first found empty, on the server's clock; 0: it is not; the leader's
-	busySince int64 // when the first caller after that came, or help was called; the leader's
-	gap       int64 // average time that callers are awaited, in ns; the leader's
+	idleSince  int64 // when the backlog was first found empty, on the server's clock; 0: it is not; the leader's
+	busySince  int64 // when the first caller after that came, or help was called; the leader's
+	gap        int64 // average time that callers are awaited, in ns; the leader's
+	contention contention
 
 	count counters
 

@@ -322,7 +322,7 @@ func (s *Server) limits() (limits, error) {
 	l := limits{
 		onLoop:           s.HandlerOnLoop,
 		allowOtherSender: s.AllowOtherSender,
-		loops:            orDefault(s.Loops, defaultLoops(runtime.GOMAXPROCS(0))),
+		loops:            orDefault(s.Loops, DefaultLoops()),
 		maxRequest:       orDefault(s.MaxRequest, DefaultMaxRequest),
 		maxResponse:      orDefault(s.MaxResponse, DefaultMaxResponse),
 		maxCalls:         orDefault(s.MaxCalls, DefaultMaxCalls),
@@ -371,5 +371,7 @@ func orDefault[T comparable](value, otherwise T) T {
 	return value
 }
 
-// defaultLoops returns how many loops a server has on so many processors.
-func defaultLoops(processors int) int { return min(processors, max(2, processors/8)) }
+// DefaultLoops returns how many event loops a [Server] has without Loops.
+func DefaultLoops() int { return loopsFor(runtime.GOMAXPROCS(0)) }
+
+func loopsFor(processors int) int { return min(processors, max(2, processors/8)) }

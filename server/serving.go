@@ -35,6 +35,7 @@ type serving struct {
 	answers  bytebufferpool.Pool
 
 	waryUntil atomic.Int64 // on the server's clock
+	helpUntil atomic.Int64 // no loop rests before, on the server's clock
 	inFlight  atomic.Int64
 	lingering atomic.Int64
 	panicLog  atomic.Int64 // likewise for handlers that panicked
