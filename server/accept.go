@@ -24,11 +24,6 @@ const (
 	// out of something that accepting needs.
 	acceptPause = 10 * time.Millisecond
 
-	// freshPatience is for how many milliseconds a connection that nothing has
-	// arrived on stays out of epoll. Callers send microseconds after they have
-	// connected.
-	freshPatience = 1 // ms
-
 	// pauseLogInterval is the least time between two log lines about that.
 	// Callers can cause it.
 	pauseLogInterval = time.Minute
@@ -45,77 +40,6 @@ const (
 	backlogEmpty                       // or it belongs to somebody else now
 	backlogBlocked                     // there may be more, but the system has run out of something
 )
-
-// acceptAll takes connections off the backlog and serves them. As long as no
-// connection is parked it also waits for the next ones: then the listener, the
-// wakeup and perhaps one fresh connection are all that can be ready, and waiting
-// for these takes one system call, where the poller takes two and a detour
-// through the scheduler that wakes a second thread.
-func (w *worker) acceptAll() {
-	l := w.loop
-	for {
-		backlog := w.accept()
-		if w.leading && l.fresh != nil {
-			c := l.fresh
-			l.fresh = nil
-			w.tick()
-			w.serve(c)
-		}
-		if w.readyCount > 0 {
-			w.runReady()
-		}
-		switch {
-		case !w.leading || w.run.closing.Load() || backlog == backlogBlocked:
-			return
-		case backlog == backlogUnknown && l.waiting.Load() > 0:
-			return
-		case backlog == backlogEmpty && !l.awaitCallers():
-			return
-		}
-	}
-}
-
-// awaitCallers waits until there is a connection in the backlog, or the fresh
-// connection can be read. It returns false if the poller has to be asked,
-// because something else is or may become ready.
-func (l *loop) awaitCallers() bool {
-	l.direct.Store(true) // from here on, who parks a connection wakes
-	if l.retired || l.waiting.Load() > 0 {
-		l.direct.Store(false)
-		return false
-	}
-	if !l.unlisted {
-		// Callers would pay for telling the epoll set of every connection.
-		l.poller.Delete(l.listener)
-		l.unlisted = true
-	}
-	fresh := -1 // poll(2) ignores it
-	timeout := -1
-	if l.fresh != nil {
-		fresh, timeout = l.fresh.fd, freshPatience
-	}
-	ready, woken, errno := sys.PollThree(l.wakeup, l.listener, fresh, timeout)
-	l.direct.Store(false)
-	if ready == 0 {
-		l.usePoller()
-	}
-	return errno == 0 && !woken
-}
-
-// usePoller makes the poller report everything that the leader has waited for by
-// itself. Only the leader calls it, before it polls.
-func (l *loop) usePoller() {
-	if l.unlisted && !l.retired {
-		l.unlisted = false
-		if err := l.list(); err != nil {
-			l.pauseAccepting(err)
-		}
-	}
-	if c := l.fresh; c != nil {
-		l.fresh = nil
-		l.park(c, receiving, readable)
-	}
-}
 
 // accept takes connections off the backlog and serves them, until the backlog
 // is empty, the batch is full, or w was deposed.
@@ -154,6 +78,7 @@ func (w *worker) accept() backlogState {
 			return backlogEmpty
 		}
 		w.tick()
+		l.noteCaller(w.now)
 		l.count.accepted.Add(1)
 		if c := w.admit(fd); c != nil {
 			w.serve(c)

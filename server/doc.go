@@ -25,14 +25,16 @@
 // for an answer, is parked: it enters epoll and gets a deadline (park.go). As
 // long as none is, the leader waits for the listener with poll(2), which costs
 // less; one connection on which nothing has arrived yet may wait with it for a
-// millisecond before it is parked.
+// millisecond before it is parked. While calls come every few microseconds the
+// leader spins for a moment before it sleeps (await.go).
 //
 // # Who owns what
 //
 // A [Server] has one or more event loops (loop.go). A loop is an epoll set with
 // the shared listener and the connections that wait in it. A worker (worker.go) is
 // a goroutine that leads a loop or runs handlers. A loop has one leader at a
-// time; only the leader polls.
+// time; only the leader polls. Where there are several loops, one of them waits for
+// callers and the others rest, until it finds the backlog full for milliseconds.
 //
 // A connection (conn.go) is owned by exactly one goroutine, or it is parked:
 // then it stands in its loop's table, guarded by the loop's mutex, and whoever

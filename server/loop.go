@@ -28,9 +28,15 @@ type loop struct {
 	fresh    *conn                  // accepted, nothing received yet, not parked; or nil; only the leader touches it
 	early    bool                   // the backlog may hold callers that could pass descriptors; only the leader touches it
 
+	idleSince  int64 // when the backlog was first found empty, on the server's clock; 0: it is not; the leader's
+	busySince  int64 // when the first caller after that came, or help was called; the leader's
+	gap        int64 // average time that callers are awaited, in ns; the leader's
+	contention contention
+
 	count counters
 
 	waiting atomic.Int32 // connections that are parked
+	resting atomic.Bool  // the leader sleeps and leaves the listener to other loops
 	direct  atomic.Bool  // the leader waits for the listener and the wakeup alone, or is about to
 
 	mu        sync.Mutex
@@ -44,7 +50,7 @@ type loop struct {
 }
 
 func newLoop(run *serving) (*loop, error) {
-	l := &loop{run: run, listener: run.ln.fd, early: run.ln.early, wakeup: -1}
+	l := &loop{run: run, listener: run.ln.fd, early: run.ln.early, wakeup: -1, gap: int64(gapLimit)}
 	l.deadlines = newDeadlines(run.now, l.expire)
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {

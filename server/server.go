@@ -43,9 +43,10 @@ type Server struct {
 	// while it runs.
 	HandlerOnLoop bool
 
-	// Loops is the number of event loops that share the listener. 0 is one for
-	// every eight of GOMAXPROCS and at least one: a loop keeps a core busy
-	// only beyond some 80,000 calls a second.
+	// Loops is the number of event loops that share the listener. Those beyond
+	// the first rest until callers come faster than the others serve them, so
+	// that too many cost little. 0 is one for every eight of GOMAXPROCS, and at
+	// least two, or one where GOMAXPROCS is 1.
 	Loops int
 
 	// Mode has the permission bits of the socket file that ListenAndServe
@@ -321,7 +322,7 @@ func (s *Server) limits() (limits, error) {
 	l := limits{
 		onLoop:           s.HandlerOnLoop,
 		allowOtherSender: s.AllowOtherSender,
-		loops:            orDefault(s.Loops, max(1, runtime.GOMAXPROCS(0)/8)),
+		loops:            orDefault(s.Loops, DefaultLoops()),
 		maxRequest:       orDefault(s.MaxRequest, DefaultMaxRequest),
 		maxResponse:      orDefault(s.MaxResponse, DefaultMaxResponse),
 		maxCalls:         orDefault(s.MaxCalls, DefaultMaxCalls),
@@ -369,3 +370,8 @@ func orDefault[T comparable](value, otherwise T) T {
 	}
 	return value
 }
+
+// DefaultLoops returns how many event loops a [Server] has without Loops.
+func DefaultLoops() int { return loopsFor(runtime.GOMAXPROCS(0)) }
+
+func loopsFor(processors int) int { return min(processors, max(2, processors/8)) }

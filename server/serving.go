@@ -35,6 +35,7 @@ type serving struct {
 	answers  bytebufferpool.Pool
 
 	waryUntil atomic.Int64 // on the server's clock
+	helpUntil atomic.Int64 // no loop rests before, on the server's clock
 	inFlight  atomic.Int64
 	lingering atomic.Int64
 	panicLog  atomic.Int64 // likewise for handlers that panicked
@@ -50,6 +51,7 @@ type serving struct {
 	endOnce  sync.Once
 	stopOnce sync.Once
 
+	watchers  atomic.Int32  // loops that do not rest: there is always one
 	unretired atomic.Int32  // loops that still accept
 	drained   chan struct{} // closed when nothing is accepted and nothing in flight
 	drainOnce sync.Once
@@ -121,6 +123,7 @@ func (s *serving) logPanic(text string, args ...any) {
 
 // start lets everything run.
 func (s *serving) start() {
+	s.watchers.Store(int32(len(s.loops)))
 	s.unretired.Store(int32(len(s.loops)))
 	s.goroutines.Add(1)
 	go s.watch.main()

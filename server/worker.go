@@ -106,6 +106,9 @@ func (w *worker) handle(fd int, _ netpoll.IOEvent, _ netpoll.IOFlags) error {
 		if c := l.take(fd); c != nil {
 			w.resume(c)
 		}
+		if w.leading && w.readyCount == 0 && !l.retired && l.waiting.Load() == 0 {
+			w.acceptAll() // nothing is left that needs the poller
+		}
 	}
 	if w.readyCount > 0 {
 		w.runReady()

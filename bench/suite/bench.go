@@ -14,6 +14,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/internal/sys"
+	"credrpc/server"
 )
 
 // A Bench is what all benchmarks need. It belongs to one goroutine.
@@ -159,7 +160,11 @@ func eventloopVariant(name string, loops int) variant {
 	if name == EventloopOnLoop {
 		args = append(args, "--on-loop")
 	}
-	return selfVariant(name, max(1, loops), append(args, "--loops", strconv.Itoa(loops))...)
+	cores := loops
+	if loops == 0 {
+		cores = server.DefaultLoops()
+	}
+	return selfVariant(name, cores, append(args, "--loops", strconv.Itoa(loops))...)
 }
 
 // selfVariant is a server that the benchmark's own program runs, with the socket

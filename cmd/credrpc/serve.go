@@ -35,7 +35,7 @@ type serveCommand struct {
 	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time from the whole request until its answer is taken (${default}). A request must arrive within the same time, at most 5s."`
 	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default})."`
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
-	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors)."`
+	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
 	execFlags
 }

@@ -18,6 +18,20 @@ const (
 	Yield Mode = true
 )
 
+// YieldProcessor lets another thread have the processor if one waits for it. See
+// sched_yield(2).
+func YieldProcessor() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+
+// ThreadTime returns the calling thread's id and the processor time that it has
+// used, in nanoseconds; a goroutine may be on another thread at once. See gettid(2)
+// and CLOCK_THREAD_CPUTIME_ID in clock_gettime(2).
+func ThreadTime() (thread int, used int64) {
+	var ts unix.Timespec
+	unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_THREAD_CPUTIME_ID, uintptr(unsafe.Pointer(&ts)), 0)
+	id, _, _ := unix.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
+	return int(id), ts.Nano()
+}
+
 // Accept takes a connection off the backlog of the non-blocking listener. The
 // connection is non-blocking and closed on exec. See accept4(2).
 func Accept(listener int) (fd int, errno unix.Errno) {
