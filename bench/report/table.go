@@ -43,15 +43,15 @@ func (s *Summary) row() []string {
 	return []string{
 		s.Server,
 		fmt.Sprintf("%.0f", s.CallsPerSecond.Median),
-		s.TimesFloor.String(),
-		s.TimesReference.String(),
+		s.TimesFloor.text(2),
+		s.TimesReference.text(2),
 		fmt.Sprintf("%.1f", s.Latency.P50),
 		fmt.Sprintf("%.1f", s.Latency.P99),
 		fmt.Sprintf("%.1f", s.Latency.P999),
-		s.P50TimesFloor.String(),
+		s.P50TimesFloor.text(2),
 		fmt.Sprintf("%.1f", s.UserPerCall+s.SystemPerCall),
 		fmt.Sprintf("%.1f+%.1f", s.UserPerCall, s.SystemPerCall),
-		s.CPUTimesReference.String(),
+		s.CPUTimesReference.text(2),
 		fmt.Sprint(s.Errors),
 		string(s.Bottleneck),
 	}
@@ -93,10 +93,11 @@ func WriteRows(b *strings.Builder, rows [][]string) {
 // remarks returns what has to be known to read the tables.
 func (r *Report) remarks() []string {
 	lines := []string{
-		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (least-greatest). Latency: all rounds. CPU: the server's, a call.",
-		r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
-			"The load generator was the bottleneck in no load."),
+		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (95 % confidence interval). Latency: all rounds. CPU: the server's, a call.",
 	}
+	lines = append(lines, Legend(r.ratiosShown())...)
+	lines = append(lines, r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
+		"The load generator was the bottleneck in no load."))
 	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another: ", ""); line != "" {
 		lines = append(lines, line)
 	}
@@ -114,6 +115,16 @@ func (r *Report) remarks() []string {
 		lines = append(lines, "Interrupted: figures come from the runs that were finished.")
 	}
 	return lines
+}
+
+// ratiosShown returns the intervals of the tables.
+func (r *Report) ratiosShown() (intervals []*Interval) {
+	for i := range r.Summaries {
+		if s := &r.Summaries[i]; s.Shown {
+			intervals = append(intervals, s.TimesFloor, s.TimesReference, s.P50TimesFloor, s.CPUTimesReference)
+		}
+	}
+	return intervals
 }
 
 // remarkOn names the loads and servers with bottleneck b, or returns none.
