@@ -130,3 +130,12 @@ func (f *Figure) Over(runs []Run) (float64, bool) {
 	}
 	return s.Median, true
 }
+
+// Ratios returns the figure of each run by that of other runs in the same round.
+// Rounds in which the others do not have it, or have 0, do not count.
+func (f *Figure) Ratios(runs, others []Run) []float64 {
+	return byRound(runs, others, func(r *Run) float64 {
+		value, _ := f.Of(r)
+		return value
+	}, divided)
+}

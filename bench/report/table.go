@@ -69,7 +69,8 @@ func explain(l load.Load) string {
 	return fmt.Sprintf("%s with %d calls in flight each (latency includes the batching)", callers, l.Batch)
 }
 
-// WriteRows writes a table and aligns the columns: the first to the left, the others to the right.
+// WriteRows writes a table and aligns the columns: the first to the left, the others
+// to the right. The first row is the longest.
 func WriteRows(b *strings.Builder, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -78,15 +79,16 @@ func WriteRows(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for _, row := range rows {
+		line := ""
 		for i, c := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
 			if i == 0 {
-				b.WriteString(c + pad)
+				line = c + pad
 			} else {
-				b.WriteString("  " + pad + c)
+				line += "  " + pad + c
 			}
 		}
-		b.WriteString("\n")
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
 
@@ -104,7 +106,7 @@ func (r *Report) remarks() []string {
 	if line := r.remarkOn(BoundByWaiting, "Server and load generator waited for one another, neither was busy: ", ""); line != "" {
 		lines = append(lines, line)
 	}
-	if others := r.othersShare(); others > 0.05 {
+	if others := r.OthersShare(); others > 0.05 {
 		lines = append(lines, fmt.Sprintf("Other processes took %.0f %% of the machine's cores while the loads ran: expect wide spreads.", others*100))
 	}
 	if line := r.checkRemark(); line != "" {
@@ -147,8 +149,9 @@ func (r *Report) remarkOn(b Bottleneck, text, none string) string {
 	return text + strings.Join(parts, "; ") + "."
 }
 
-// othersShare is the share of the machine's cores that other processes had.
-func (r *Report) othersShare() float64 {
+// OthersShare is the share of the machine's cores that other processes had while the
+// loads ran.
+func (r *Report) OthersShare() float64 {
 	var others, all float64
 	for i := range r.Runs {
 		others += r.Runs[i].othersSeconds()
