@@ -95,9 +95,9 @@ func TestEvaluate(t *testing.T) {
 func TestOutcome(t *testing.T) {
 	files := example(t)
 	tests := []struct{ text, want string }{
-		{"eventloop.throughput < 0.95 * floor.throughput on t1", "eventloop.throughput < 0.95 * floor.throughput on t1, quick, t1: left by right 0.9474 (0.9474 to 0.9474), median of 7 rounds; " +
+		{"eventloop.throughput < 0.95 * floor.throughput on t1", "eventloop.throughput < 0.95 * floor.throughput on t1, quick, t1: left/right 0.9474 (0.9474 to 0.9474), median of 7 rounds; " +
 			"eventloop.throughput 112.5 calls/s (median of 7), floor.throughput 125 calls/s (median of 7)"},
-		{"eventloop.throughput - floor.throughput < 0 on t1", "eventloop.throughput - floor.throughput < 0 on t1, quick, t1: left less right -12.5 (-100 to -1.562), median of 7 rounds; " +
+		{"eventloop.throughput - floor.throughput < 0 on t1", "eventloop.throughput - floor.throughput < 0 on t1, quick, t1: left - right -12.5 (-100 to -1.562), median of 7 rounds; " +
 			"eventloop.throughput 112.5 calls/s (median of 7), floor.throughput 125 calls/s (median of 7)"},
 		{"eventloop.errors > 0 on t1", "eventloop.errors > 0 on t1, quick, t1: left 1, right 0; eventloop.errors 1 in all rounds"},
 	}
@@ -159,7 +159,7 @@ func TestTwoFiles(t *testing.T) {
 	for text, want := range map[string]bool{
 		"new.eventloop.throughput < 0.51 * old.eventloop.throughput": true,
 		"new.eventloop.throughput < 0.49 * old.eventloop.throughput": false,
-		"new.eventloop.rss > 1MiB": true,
+		"new.eventloop.rss > 1MiB":                                   true,
 	} {
 		outcomes, err := check(t, text, files)
 		if err != nil || len(outcomes) != 2 || outcomes[0].True != want || outcomes[0].PerRound != nil {

@@ -18,7 +18,7 @@ type Outcome struct {
 	Right   float64  `json:"right"`
 	Figures []Number `json:"figures"`
 	// PerRound is what decided, if it was the rounds: left side by right side, or
-	// left less right if Difference is true. Otherwise it is nil, and Left and Right
+	// left - right if Difference is true. Otherwise it is nil, and Left and Right
 	// decided.
 	PerRound   *report.Interval `json:"per_round,omitempty"`
 	Difference bool             `json:"difference,omitempty"`
@@ -43,9 +43,9 @@ func (o *Outcome) String() string {
 	case o.PerRound == nil:
 		fmt.Fprintf(&b, ": left %s, right %s", digits(o.Left), digits(o.Right))
 	case o.Difference:
-		fmt.Fprintf(&b, ": left less right %s", perRound(o.PerRound))
+		fmt.Fprintf(&b, ": left - right %s", perRound(o.PerRound))
 	default:
-		fmt.Fprintf(&b, ": left by right %s", perRound(o.PerRound))
+		fmt.Fprintf(&b, ": left/right %s", perRound(o.PerRound))
 	}
 	for i, n := range o.Figures {
 		separator := "; "

@@ -276,7 +276,7 @@ func TestJSONFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := (&File{Format: Format, Command: "compare", Reports: []*Report{r}}).WriteJSON(&b); err != nil {
+	if err := (&File{Format: Format, Command: "quick", Reports: []*Report{r}}).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
@@ -292,7 +292,7 @@ func TestJSONFields(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &file); err != nil {
 		t.Fatal(err)
 	}
-	if file.Format != Format || file.Command != "compare" || len(file.Reports) != 1 {
+	if file.Format != Format || file.Command != "quick" || len(file.Reports) != 1 {
 		t.Fatalf("%+v", file)
 	}
 	got := file.Reports[0]
