@@ -3,6 +3,7 @@ package changes
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"credrpc/bench/report"
@@ -43,6 +44,7 @@ type Origin struct {
 type Change struct {
 	Report string `json:"report"` // its name
 	report.Point
+	Where        string  `json:"where"` // the point in words
 	Server       string  `json:"server"`
 	Kind         string  `json:"kind"`
 	Figure       string  `json:"figure"`
@@ -121,12 +123,12 @@ func (r *Result) missing(format string, args ...any) {
 	r.Missing = append(r.Missing, fmt.Sprintf(format, args...))
 }
 
-// place says where servers are compared.
-func place(p report.Point) string {
-	if p.At == 0 {
+// where says at which point of a report servers are compared.
+func where(r *report.Report, p report.Point) string {
+	if r.Axis == nil {
 		return p.Load.String()
 	}
-	return fmt.Sprintf("%v at %g", p.Load, p.At)
+	return strings.TrimSpace(fmt.Sprintf("%v, %s %g %s", p.Load, r.Axis.Name, p.At, r.Axis.Unit))
 }
 
 // compare compares the runs of two reports.
@@ -137,15 +139,15 @@ func (r *Result) compare(a, b *report.Report) {
 			old, now := before[s.Name], after[s.Name]
 			switch {
 			case len(old) > 0 && len(now) > 0:
-				r.figures(a.Name, p, s, old, now)
+				r.figures(a, p, s, old, now)
 				if s.Kind != report.KindFloor {
 					throughput := report.Figures()[0]
-					r.add(a.Name, p, s, report.Figure{Name: timesFloor, HigherBetter: true},
+					r.add(a, p, s, report.Figure{Name: timesFloor, HigherBetter: true},
 						throughput.Ratios(old, before[a.Fastest(report.KindFloor, before)]),
 						throughput.Ratios(now, after[b.Fastest(report.KindFloor, after)]))
 				}
 			case len(old) > 0:
-				r.missing("%s, %s: %s is only in %s.", a.Name, place(p), s.Name, r.Old.Path)
+				r.missing("%s, %s: %s is only in %s.", a.Name, where(a, p), s.Name, r.Old.Path)
 			}
 		}
 	}
@@ -153,7 +155,7 @@ func (r *Result) compare(a, b *report.Report) {
 		before, after := a.RunsAt(p), b.RunsAt(p)
 		for _, s := range b.Servers {
 			if len(after[s.Name]) > 0 && len(before[s.Name]) == 0 {
-				r.missing("%s, %s: %s is only in %s.", b.Name, place(p), s.Name, r.New.Path)
+				r.missing("%s, %s: %s is only in %s.", b.Name, where(b, p), s.Name, r.New.Path)
 			}
 		}
 	}
@@ -163,23 +165,23 @@ func (r *Result) compare(a, b *report.Report) {
 func compared() []string { return []string{"throughput", "p50", "p99", "p99.9", "cpu", "rss"} }
 
 // figures adds the changes of a server at a point.
-func (r *Result) figures(name string, p report.Point, s report.Server, old, now []report.Run) {
+func (r *Result) figures(of *report.Report, p report.Point, s report.Server, old, now []report.Run) {
 	for _, f := range report.Figures() {
 		if slices.Contains(compared(), f.Name) {
-			r.add(name, p, s, f, f.Values(old), f.Values(now))
+			r.add(of, p, s, f, f.Values(old), f.Values(now))
 		}
 	}
 }
 
 // add adds the change of a figure, unless a file does not have it.
-func (r *Result) add(name string, p report.Point, s report.Server, f report.Figure, old, now []float64) {
+func (r *Result) add(of *report.Report, p report.Point, s report.Server, f report.Figure, old, now []float64) {
 	if len(old) == 0 || len(now) == 0 {
 		return
 	}
 	// Each sample is sorted in place.
 	a := benchmath.NewSample(old, &benchmath.DefaultThresholds)
 	b := benchmath.NewSample(now, &benchmath.DefaultThresholds)
-	c := Change{Report: name, Point: p, Server: s.Name, Kind: s.Kind, Figure: f.Name, Unit: f.Unit, HigherBetter: f.HigherBetter,
+	c := Change{Report: of.Name, Point: p, Where: where(of, p), Server: s.Name, Kind: s.Kind, Figure: f.Name, Unit: f.Unit, HigherBetter: f.HigherBetter,
 		Old: report.SpreadOf(old).Median, New: report.SpreadOf(now).Median, OldRounds: len(old), NewRounds: len(now)}
 	c.P = benchmath.AssumeNothing.Compare(a, b).P
 	c.Ratio, c.Low, c.High = r.tails.shift(old, now, r.Alpha)

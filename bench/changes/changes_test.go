@@ -178,6 +178,7 @@ func TestMissing(t *testing.T) {
 	before, after := example(random, 9, 0.8), example(random, 9, 0.8)
 	a, b := before.Reports[0], after.Reports[0]
 	a.Runs = slices.DeleteFunc(a.Runs, func(r report.Run) bool { return r.Server == "eventloop" && r.Load.Callers == 1 })
+	b.Axis = &report.Axis{Name: "payload", Unit: "bytes"}
 	for i := range b.Runs {
 		if b.Runs[i].Load.Callers == 16 {
 			b.Runs[i].At = 7
@@ -186,10 +187,13 @@ func TestMissing(t *testing.T) {
 	before.Reports = append(before.Reports, &report.Report{Name: "ladder"})
 	after.Reports = append(after.Reports, &report.Report{Name: "peers"})
 	r := Compare("a", before, "b", after, DefaultAlpha)
-	want := []string{"quick, t16: floor-1 is only in a.", "quick, t16: eventloop is only in a.", "quick, t1: eventloop is only in b.",
-		"quick, t16 at 7: floor-1 is only in b.", "quick, t16 at 7: eventloop is only in b.", "ladder is only in a.", "peers is only in b."}
+	want := []string{"quick, t16: floor-1 is only in a.", "quick, t16: eventloop is only in a.", "quick, t1, payload 0 bytes: eventloop is only in b.",
+		"quick, t16, payload 7 bytes: floor-1 is only in b.", "quick, t16, payload 7 bytes: eventloop is only in b.", "ladder is only in a.", "peers is only in b."}
 	if !slices.Equal(r.Missing, want) {
 		t.Errorf("%q\nwant\n%q", r.Missing, want)
+	}
+	if !slices.Contains(r.Warnings, "What changes from run to run of quick differs: old nothing, new payload.") {
+		t.Errorf("%q", r.Warnings)
 	}
 	if len(r.Changes) != 6 || r.Changes[0].Server != "floor-1" {
 		t.Errorf("%+v", r.Changes)

@@ -36,7 +36,7 @@ func (r *Result) WriteText(w io.Writer) error {
 			}
 			rows = append(rows, c.row())
 		}
-		fmt.Fprintf(&b, "\n%s, %s\n", first.Report, place(first.Point))
+		fmt.Fprintf(&b, "\n%s, %s\n", first.Report, first.Where)
 		report.WriteRows(&b, rows)
 	}
 	b.WriteString("\n")

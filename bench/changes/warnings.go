@@ -45,6 +45,7 @@ func (r *Result) environment(a, b *report.Report) {
 		{"The limit of descriptors", m.DescriptorsSoft, n.DescriptorsSoft},
 		{"The payload of " + a.Name, a.Payload, b.Payload},
 		{"The seconds of a run of " + a.Name, a.Seconds, b.Seconds},
+		{"What changes from run to run of " + a.Name, axis(a), axis(b)},
 	} {
 		if d.old != d.now {
 			r.warn("%s differs: old %v, new %v.", d.what, d.old, d.now)
@@ -68,6 +69,14 @@ func (r *Result) environment(a, b *report.Report) {
 			r.warn("%s of the %s file was interrupted.", of.Name, of.file)
 		}
 	}
+}
+
+// axis names the variable of a report.
+func axis(r *report.Report) string {
+	if r.Axis == nil {
+		return "nothing"
+	}
+	return r.Axis.Name
 }
 
 // settings warns of settings of reports and servers that differ.
@@ -111,7 +120,7 @@ func (r *Result) yardsticks() {
 	var changed []string
 	for _, c := range r.Changes {
 		if c.Verdict != Unknown && c.Figure == "throughput" && (c.Kind == report.KindFloor || c.Kind == report.KindReference) {
-			changed = append(changed, c.Server+" under "+place(c.Point))
+			changed = append(changed, c.Server+" under "+c.Where)
 		}
 	}
 	if len(changed) > 0 {

@@ -10,26 +10,26 @@ import (
 
 // An Outcome is what a condition was found to be at one point of a report.
 type Outcome struct {
-	Condition string `json:"condition"`
-	Report    string `json:"report"` // its name
+	Condition string
+	Report    string // its name
 	report.Point
-	True    bool     `json:"true"`
-	Left    float64  `json:"left"` // each side of the condition, from Figures
-	Right   float64  `json:"right"`
-	Figures []Number `json:"figures"`
+	True    bool
+	Left    float64 // each side of the condition, from Figures
+	Right   float64
+	Figures []Number
 	// PerRound is what decided, if it was the rounds: left side by right side, or
 	// left - right if Difference is true. Otherwise it is nil, and Left and Right
 	// decided.
-	PerRound   *report.Interval `json:"per_round,omitempty"`
-	Difference bool             `json:"difference,omitempty"`
+	PerRound   *report.Interval
+	Difference bool
 }
 
 // A Number is a figure of a server, of all of its rounds.
 type Number struct {
-	Name   string  `json:"name"` // such as eventloop.p99
-	Value  float64 `json:"value"`
-	Unit   string  `json:"unit"`
-	Rounds int     `json:"rounds"` // of which the value is the median; 0 if it is of all rounds together
+	Name   string // such as eventloop.p99
+	Value  float64
+	Unit   string
+	Rounds int // of which the value is the median; 0 if it is of all rounds together
 }
 
 // String says in a line where the condition was checked, and with which numbers.
