@@ -89,7 +89,7 @@ func TestCompare(t *testing.T) {
 }
 
 // TestFalseCalls compares files of the same servers. With alpha 0.05, one result in
-// twenty may call a difference; without a correction most of them would.
+// twenty may call a difference; without a correction far more would.
 func TestFalseCalls(t *testing.T) {
 	random := source()
 	const tries = 200
