@@ -5,12 +5,33 @@
 //
 // In every round all servers serve the same loads, one after another and in a
 // changing order. What two servers did is compared within a round, and the
-// figure is the median of the rounds' ratios with the least and the greatest,
-// so that noise that lasts longer than a round falls on both. Calls per second
-// are the median of the rounds; latencies come from the histograms of all rounds
-// together.
+// figure is the median of the rounds' ratios, so that noise that lasts longer than
+// a round falls on both. Calls per second are the median of the rounds; latencies
+// come from the histograms of all rounds together.
 //
 // The floor is, for each load, the variant of the floor with the greater median.
+//
+// # When there is a difference
+//
+// An [Interval] has the median of the rounds' ratios, and holds the true one with
+// a confidence of at least 95 %, whatever the distribution of the noise. It shows a
+// difference if it leaves out 1, which is the sign test: the rounds agree so often
+// on who is ahead that chance alone would do that in at most 5 % of all cases. Six
+// rounds are the fewest with which they can; with less no difference is shown
+// however large it seems. Nor does a [Verdict] say that a difference is large, or
+// that two servers without one are equal: the interval says how much it may be.
+//
+// Each interval is right in 95 % of all cases, not all of them together. The tables
+// say how many of theirs chance alone may turn into differences.
+//
+// Runs of two files were not interleaved and have no pairs: see package changes.
+//
+// # Figures
+//
+// [Figures] are the numbers of a run that have a name, by which conditions
+// (package condition) and comparisons of files speak of them. Over several rounds a
+// figure is their median; what happens seldom, errors and the longest time, is that
+// of all rounds together.
 //
 // # Files
 //

@@ -19,7 +19,7 @@ var ErrFormat = errors.New("report: not a result file")
 // A File is what a command of the benchmark found.
 type File struct {
 	Format  int       `json:"format"`  // [Format]
-	Command string    `json:"command"` // its name, such as "compare"
+	Command string    `json:"command"` // its name, such as "quick"
 	Reports []*Report `json:"reports"`
 }
 

@@ -22,7 +22,7 @@ type Pair struct {
 	ServerPerCall  *Spread      `json:"server_us_per_call"`
 	Latency        load.Latency `json:"latency"` // of all rounds together
 
-	// By those of the other server, round by round.
+	// By those of the other server, round by round, each with its verdict.
 	Throughput *Interval `json:"throughput_ratio"`
 	P50        *Interval `json:"p50_ratio"`
 	P99        *Interval `json:"p99_ratio"`
@@ -38,8 +38,8 @@ type Pair struct {
 // an error if a histogram is broken. Where the report has an axis, it is that at
 // the value 0.
 func (r *Report) Pair(server, against string, l load.Load) (*Pair, error) {
-	p := point{load: l}
-	runs := r.runsAt(p)
+	p := Point{Load: l}
+	runs := r.RunsAt(p)
 	if len(runs[server]) == 0 {
 		return nil, nil
 	}
@@ -48,16 +48,16 @@ func (r *Report) Pair(server, against string, l load.Load) (*Pair, error) {
 
 // newPair compares the runs of a server, of which there are some, with those of
 // another at the same point.
-func newPair(at point, server, against string, under map[string][]Run) (*Pair, error) {
+func newPair(at Point, server, against string, under map[string][]Run) (*Pair, error) {
 	runs, others := under[server], under[against]
-	p := &Pair{Load: at.load, At: at.at, Server: server, Against: against, Rounds: len(runs),
+	p := &Pair{Load: at.Load, At: at.At, Server: server, Against: against, Rounds: len(runs),
 		CallsPerSecond: SpreadOf(figures(runs, throughput)),
 		ServerPerCall:  SpreadOf(figures(runs, (*Run).ServerPerCall)),
-		Throughput:     IntervalOf(byRound(runs, others, throughput, divided)),
-		P50:            IntervalOf(byRound(runs, others, p50, divided)),
-		P99:            IntervalOf(byRound(runs, others, p99, divided)),
-		CPU:            IntervalOf(byRound(runs, others, (*Run).ServerPerCall, divided)),
-		ServerMore:     IntervalOf(byRound(runs, others, (*Run).ServerPerCall, less)),
+		Throughput:     RatioOf(byRound(runs, others, throughput, divided)),
+		P50:            RatioOf(byRound(runs, others, p50, divided)),
+		P99:            RatioOf(byRound(runs, others, p99, divided)),
+		CPU:            RatioOf(byRound(runs, others, (*Run).ServerPerCall, divided)),
+		ServerMore:     DifferenceOf(byRound(runs, others, (*Run).ServerPerCall, less)),
 	}
 	var all *hdrhistogram.Histogram
 	for i := range runs {

@@ -39,7 +39,7 @@ type Axis struct {
 // A Report is what one benchmark found. Runs may be incomplete: where a server
 // lacks a run that another has, the pair does not count.
 type Report struct {
-	Name        string          `json:"name"`            // of the benchmark, such as "compare"; unique within a file
+	Name        string          `json:"name"`            // of the benchmark, such as "quick"; unique within a file
 	Title       string          `json:"title,omitempty"` // what it measures, in a few words
 	Machine     measure.Machine `json:"machine"`
 	Settings    []Setting       `json:"settings,omitempty"`

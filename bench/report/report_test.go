@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -136,7 +137,7 @@ func find(t *testing.T, r *Report, l load.Load, server string) Summary {
 	return Summary{}
 }
 
-func near(a *Spread, median, least, greatest float64) bool {
+func near(a *Interval, median, least, greatest float64) bool {
 	const tolerance = 0.002 // histograms have three digits
 	return a != nil && math.Abs(a.Median-median) < tolerance && math.Abs(a.Min-least) < tolerance && math.Abs(a.Max-greatest) < tolerance
 }
@@ -214,7 +215,7 @@ func TestTable(t *testing.T) {
 	partial.Runs[3].Bottleneck = BoundByCores
 	partial.Interrupted = true
 	partial.Notices = []string{"floor is left out: there is no compiler."}
-	for name, r := range map[string]*Report{"whole": whole, "partial": partial, "empty": {}} {
+	for name, r := range map[string]*Report{"whole": whole, "partial": partial, "empty": {}, "verdicts": decided(t)} {
 		if err := r.Summarise(); err != nil {
 			t.Fatal(err)
 		}
@@ -238,6 +239,26 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// decided has enough rounds for verdicts: the event loop is always behind the floor
+// under a batch, and as often ahead of it as behind with one caller.
+func decided(t *testing.T) *Report {
+	t.Helper()
+	r := example(t)
+	batch, one := r.Loads[0], r.Loads[1]
+	r.Servers, r.Runs, r.Rounds = slices.Delete(r.Servers, 1, 2), nil, 7
+	for round := range r.Rounds {
+		for l, calls := range map[load.Load][3]int{
+			batch: {100000 + 1000*round, 40000, 90000},
+			one:   {20000, 20000, 19000 + 333*round},
+		} {
+			for i, s := range r.Servers {
+				r.Runs = append(r.Runs, run(t, s.Name, l, round, uint64(calls[i]), time.Second*time.Duration(l.Batch)/time.Duration(calls[i])))
+			}
+		}
+	}
+	return r
+}
+
 func TestErrors(t *testing.T) {
 	r := example(t)
 	if r.Errors() != 0 {
@@ -255,7 +276,7 @@ func TestJSONFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := (&File{Format: Format, Command: "compare", Reports: []*Report{r}}).WriteJSON(&b); err != nil {
+	if err := (&File{Format: Format, Command: "quick", Reports: []*Report{r}}).WriteJSON(&b); err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
@@ -271,7 +292,7 @@ func TestJSONFields(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &file); err != nil {
 		t.Fatal(err)
 	}
-	if file.Format != Format || file.Command != "compare" || len(file.Reports) != 1 {
+	if file.Format != Format || file.Command != "quick" || len(file.Reports) != 1 {
 		t.Fatalf("%+v", file)
 	}
 	got := file.Reports[0]

@@ -38,8 +38,8 @@ func SpreadOf(values []float64) *Spread {
 	return s
 }
 
-// A Summary is what one server did under one load. Ratios are nil where there is
-// nothing to compare with.
+// A Summary is what one server did under one load. Ratios are of runs of the same
+// round, and nil where there is nothing to compare with.
 type Summary struct {
 	Load              load.Load    `json:"load"`
 	At                float64      `json:"at,omitempty"` // value of the report's axis
@@ -48,10 +48,10 @@ type Summary struct {
 	Shown             bool         `json:"shown"` // false for the slower variants of a kind
 	Rounds            int          `json:"rounds"`
 	CallsPerSecond    Spread       `json:"calls_per_second"`
-	TimesFloor        *Spread      `json:"times_floor"`         // calls per second by the floor's
-	TimesReference    *Spread      `json:"times_reference"`     // calls per second by the reference's
-	P50TimesFloor     *Spread      `json:"p50_times_floor"`     // median latency by the floor's
-	CPUTimesReference *Spread      `json:"cpu_times_reference"` // server's processor time a call by the reference's
+	TimesFloor        *Interval    `json:"times_floor"`         // calls per second by the floor's
+	TimesReference    *Interval    `json:"times_reference"`     // calls per second by the reference's
+	P50TimesFloor     *Interval    `json:"p50_times_floor"`     // median latency by the floor's
+	CPUTimesReference *Interval    `json:"cpu_times_reference"` // server's processor time a call by the reference's
 	Latency           load.Latency `json:"latency"`             // of all rounds together
 	UserPerCall       float64      `json:"server_user_us_per_call"`
 	SystemPerCall     float64      `json:"server_system_us_per_call"`
@@ -60,15 +60,15 @@ type Summary struct {
 	Bottleneck        Bottleneck   `json:"bottleneck"` // of most of the runs
 }
 
-// A point is where servers are compared: under a load, at a value of the axis.
-type point struct {
-	load load.Load
-	at   float64
+// A Point is where servers are compared: under a load, at a value of the axis.
+type Point struct {
+	Load load.Load `json:"load"`
+	At   float64   `json:"at,omitempty"`
 }
 
-// points returns those that r has runs of, by load in the order of r.Loads and then
+// Points returns those that r has runs of, by load in the order of r.Loads and then
 // by value.
-func (r *Report) points() (points []point) {
+func (r *Report) Points() (points []Point) {
 	for _, l := range r.Loads {
 		values := map[float64]bool{}
 		for i := range r.Runs {
@@ -77,17 +77,17 @@ func (r *Report) points() (points []point) {
 			}
 		}
 		for _, at := range slices.Sorted(maps.Keys(values)) {
-			points = append(points, point{l, at})
+			points = append(points, Point{l, at})
 		}
 	}
 	return points
 }
 
-// runsAt returns the runs at a point, by the names of their servers.
-func (r *Report) runsAt(p point) map[string][]Run {
+// RunsAt returns the runs at a point, by the names of their servers.
+func (r *Report) RunsAt(p Point) map[string][]Run {
 	at := map[string][]Run{}
 	for _, run := range r.Runs {
-		if run.Load == p.load && run.At == p.at {
+		if run.Load == p.Load && run.At == p.At {
 			at[run.Server] = append(at[run.Server], run)
 		}
 	}
@@ -100,8 +100,8 @@ func (r *Report) runsAt(p point) map[string][]Run {
 func (r *Report) Summarise() error {
 	r.Summaries, r.Pairs = nil, nil
 	paired := slices.ContainsFunc(r.Servers, func(s Server) bool { return s.Against != "" })
-	for _, p := range r.points() {
-		runs := r.runsAt(p)
+	for _, p := range r.Points() {
+		runs := r.RunsAt(p)
 		if err := r.summariseAt(p, runs); err != nil {
 			return err
 		}
@@ -120,9 +120,9 @@ func (r *Report) Summarise() error {
 }
 
 // summariseAt adds the summaries of a point.
-func (r *Report) summariseAt(p point, under map[string][]Run) error {
-	floor := under[r.fastest(KindFloor, under)]
-	reference := under[r.fastest(KindReference, under)]
+func (r *Report) summariseAt(p Point, under map[string][]Run) error {
+	floor := under[r.Fastest(KindFloor, under)]
+	reference := under[r.Fastest(KindReference, under)]
 	for _, s := range r.Servers {
 		runs := under[s.Name]
 		if len(runs) == 0 {
@@ -132,8 +132,8 @@ func (r *Report) summariseAt(p point, under map[string][]Run) error {
 		if err != nil {
 			return err
 		}
-		summary.Load, summary.At, summary.Server, summary.Kind = p.load, p.at, s.Name, s.Kind
-		summary.Shown = s.Name == r.fastest(s.Kind, under)
+		summary.Load, summary.At, summary.Server, summary.Kind = p.Load, p.At, s.Name, s.Kind
+		summary.Shown = s.Name == r.Fastest(s.Kind, under)
 		summary.TimesFloor = ratio(runs, floor, throughput)
 		summary.TimesReference = ratio(runs, reference, throughput)
 		summary.P50TimesFloor = ratio(runs, floor, p50)
@@ -143,9 +143,9 @@ func (r *Report) summariseAt(p point, under map[string][]Run) error {
 	return nil
 }
 
-// fastest returns the name of the variant of a kind whose median throughput is
-// the greatest, "" if none of the kind has run.
-func (r *Report) fastest(kind string, under map[string][]Run) (name string) {
+// Fastest returns the name of the variant of a kind whose median throughput is the
+// greatest among the runs of a point, "" if none of the kind has run.
+func (r *Report) Fastest(kind string, under map[string][]Run) (name string) {
 	best := -1.0
 	for _, s := range r.Servers {
 		if s.Kind != kind || len(under[s.Name]) == 0 {
@@ -204,6 +204,6 @@ func figures(runs []Run, figure func(*Run) float64) []float64 {
 }
 
 // ratio compares a figure of the runs with that of other, round by round.
-func ratio(runs, other []Run, figure func(*Run) float64) *Spread {
-	return SpreadOf(byRound(runs, other, figure, divided))
+func ratio(runs, other []Run, figure func(*Run) float64) *Interval {
+	return RatioOf(byRound(runs, other, figure, divided))
 }

@@ -43,15 +43,15 @@ func (s *Summary) row() []string {
 	return []string{
 		s.Server,
 		fmt.Sprintf("%.0f", s.CallsPerSecond.Median),
-		s.TimesFloor.String(),
-		s.TimesReference.String(),
+		s.TimesFloor.text(2),
+		s.TimesReference.text(2),
 		fmt.Sprintf("%.1f", s.Latency.P50),
 		fmt.Sprintf("%.1f", s.Latency.P99),
 		fmt.Sprintf("%.1f", s.Latency.P999),
-		s.P50TimesFloor.String(),
+		s.P50TimesFloor.text(2),
 		fmt.Sprintf("%.1f", s.UserPerCall+s.SystemPerCall),
 		fmt.Sprintf("%.1f+%.1f", s.UserPerCall, s.SystemPerCall),
-		s.CPUTimesReference.String(),
+		s.CPUTimesReference.text(2),
 		fmt.Sprint(s.Errors),
 		string(s.Bottleneck),
 	}
@@ -69,7 +69,8 @@ func explain(l load.Load) string {
 	return fmt.Sprintf("%s with %d calls in flight each (latency includes the batching)", callers, l.Batch)
 }
 
-// WriteRows writes a table and aligns the columns: the first to the left, the others to the right.
+// WriteRows writes a table and aligns the columns: the first to the left, the others
+// to the right. The first row is the longest.
 func WriteRows(b *strings.Builder, rows [][]string) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
@@ -78,32 +79,34 @@ func WriteRows(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for _, row := range rows {
+		line := ""
 		for i, c := range row {
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
 			if i == 0 {
-				b.WriteString(c + pad)
+				line = c + pad
 			} else {
-				b.WriteString("  " + pad + c)
+				line += "  " + pad + c
 			}
 		}
-		b.WriteString("\n")
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
 
 // remarks returns what has to be known to read the tables.
 func (r *Report) remarks() []string {
 	lines := []string{
-		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (least-greatest). Latency: all rounds. CPU: the server's, a call.",
-		r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
-			"The load generator was the bottleneck in no load."),
+		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (95 % confidence interval). Latency: all rounds. CPU: the server's, a call.",
 	}
+	lines = append(lines, Legend(r.ratiosShown())...)
+	lines = append(lines, r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
+		"The load generator was the bottleneck in no load."))
 	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another: ", ""); line != "" {
 		lines = append(lines, line)
 	}
 	if line := r.remarkOn(BoundByWaiting, "Server and load generator waited for one another, neither was busy: ", ""); line != "" {
 		lines = append(lines, line)
 	}
-	if others := r.othersShare(); others > 0.05 {
+	if others := r.OthersShare(); others > 0.05 {
 		lines = append(lines, fmt.Sprintf("Other processes took %.0f %% of the machine's cores while the loads ran: expect wide spreads.", others*100))
 	}
 	if line := r.checkRemark(); line != "" {
@@ -114,6 +117,16 @@ func (r *Report) remarks() []string {
 		lines = append(lines, "Interrupted: figures come from the runs that were finished.")
 	}
 	return lines
+}
+
+// ratiosShown returns the intervals of the tables.
+func (r *Report) ratiosShown() (intervals []*Interval) {
+	for i := range r.Summaries {
+		if s := &r.Summaries[i]; s.Shown {
+			intervals = append(intervals, s.TimesFloor, s.TimesReference, s.P50TimesFloor, s.CPUTimesReference)
+		}
+	}
+	return intervals
 }
 
 // remarkOn names the loads and servers with bottleneck b, or returns none.
@@ -136,8 +149,9 @@ func (r *Report) remarkOn(b Bottleneck, text, none string) string {
 	return text + strings.Join(parts, "; ") + "."
 }
 
-// othersShare is the share of the machine's cores that other processes had.
-func (r *Report) othersShare() float64 {
+// OthersShare is the share of the machine's cores that other processes had while the
+// loads ran.
+func (r *Report) OthersShare() float64 {
 	var others, all float64
 	for i := range r.Runs {
 		others += r.Runs[i].othersSeconds()

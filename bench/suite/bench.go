@@ -27,6 +27,10 @@ type Bench struct {
 	// work that is done, from 0 to 1. Required.
 	Progress func(done float64, line string)
 
+	// Check, if not nil, is asked once for a report, when its servers and loads are
+	// known and it has no runs. Its error ends the benchmark.
+	Check func(*report.Report) error
+
 	dir       string // of sockets and the floor's program; "" before the first use
 	children  []*child
 	compiled  bool // the floor was tried
@@ -69,6 +73,14 @@ type variant struct {
 	// maxPayload is the largest payload in bytes that the server takes; 0 is
 	// that of the load generator.
 	maxPayload int
+}
+
+// check asks Check.
+func (b *Bench) check(r *report.Report) error {
+	if b.Check == nil {
+		return nil
+	}
+	return b.Check(r)
 }
 
 // Close stops all children and removes their files.

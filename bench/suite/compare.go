@@ -42,7 +42,7 @@ type competitor struct {
 // here are left out with a notice. If ctx ends, the report says so and has the
 // runs up to then. It returns [ErrServer] with a report if a server failed.
 func (b *Bench) Compare(ctx context.Context, c Comparison) (*report.Report, error) {
-	r := c.report("compare")
+	r := c.report("quick")
 	competitors, err := b.competitors(ctx, c, r)
 	if err == nil {
 		err = b.rounds(ctx, c, competitors, r)
@@ -109,7 +109,7 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 			return nil, err
 		}
 	}
-	return started, nil
+	return started, b.check(r)
 }
 
 // leaveOut notes once why no variant of a kind takes part.

@@ -200,7 +200,7 @@ func WriteLadder(w io.Writer, r *report.Report) error {
 	writePairs(&b, r, []string{"", "against", "calls/s", "× calls/s", "server CPU µs a call", "µs a call more", "errors"}, func(p *report.Pair) []string {
 		return []string{p.Server, p.Against, whole(p.CallsPerSecond), p.Throughput.String(),
 			microseconds(p.ServerPerCall), difference(p.ServerMore), fmt.Sprint(p.Errors)}
-	})
+	}, func(p *report.Pair) []*report.Interval { return []*report.Interval{p.Throughput, p.ServerMore} })
 	for _, s := range ladderSteps() {
 		if slices.ContainsFunc(r.Servers, func(had report.Server) bool { return had.Name == s.name }) {
 			fmt.Fprintf(&b, "%-17s %s\n", s.name, s.what)

@@ -112,18 +112,18 @@ func TestPairedText(t *testing.T) {
 	var b strings.Builder
 	writePairs(&b, p, []string{"", "×", "more"}, func(p *report.Pair) []string {
 		return []string{p.Server, p.Throughput.String(), difference(p.ServerMore)}
-	})
+	}, func(p *report.Pair) []*report.Interval { return []*report.Interval{p.Throughput, p.ServerMore} })
 	const table = `
 t1, 32 bytes
-                     ×                             more
-a                    -                                -
-b  2.000 (2.000-2.000)  +1000.00 (+1000.00 to +1000.00)
+                       ×                               more
+a                      -                                  -
+b  ? 2.000 (2.000-2.000)  ? +1000.00 (+1000.00 to +1000.00)
 
 Medians of up to 2 rounds`
 	if text := b.String(); !strings.HasPrefix(text, table) {
 		t.Errorf("%s", text)
 	}
-	for _, want := range []string{"s6 is left out: no reason.\n", "b under t1: one of b.\n", "Interrupted"} {
+	for _, want := range []string{"\n? too few rounds", "s6 is left out: no reason.\n", "b under t1: one of b.\n", "Interrupted"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

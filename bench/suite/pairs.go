@@ -30,13 +30,15 @@ func (b *Bench) paired(ctx context.Context, c Comparison, entrants []entrant, r 
 }
 
 // writePairs writes a table for each load, whose heading names the columns of row,
-// and what has to be known of the rounds.
-func writePairs(b *strings.Builder, p *report.Report, heading []string, row func(*report.Pair) []string) {
+// and what has to be known of the rounds. Of a pair it shows the intervals shown.
+func writePairs(b *strings.Builder, p *report.Report, heading []string, row func(*report.Pair) []string, shown func(*report.Pair) []*report.Interval) {
+	var intervals []*report.Interval
 	for _, l := range p.Loads {
 		rows := [][]string{heading}
 		for _, pair := range p.Pairs {
 			if pair.Load == l {
 				rows = append(rows, row(pair))
+				intervals = append(intervals, shown(pair)...)
 			}
 		}
 		if len(rows) > 1 {
@@ -45,8 +47,8 @@ func writePairs(b *strings.Builder, p *report.Report, heading []string, row func
 		}
 	}
 	fmt.Fprintf(b, "\nMedians of up to %d rounds of %gs (least-greatest). Ratios and differences are of two runs of the\n"+
-		"same round, with the 95 %% confidence interval of their median: one that holds 1, or 0, shows nothing.\n", p.Rounds, p.Seconds)
-	for _, line := range p.Notices {
+		"same round, with the 95 %% confidence interval of their median.\n", p.Rounds, p.Seconds)
+	for _, line := range append(report.Legend(intervals), p.Notices...) {
 		b.WriteString(line + "\n")
 	}
 	for _, pair := range p.Pairs {
@@ -73,10 +75,11 @@ func microseconds(s *report.Spread) string {
 	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
 }
 
-// difference shows an interval of differences in microseconds.
+// difference shows an interval of differences in microseconds, with the mark of its
+// verdict.
 func difference(i *report.Interval) string {
 	if i == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%+.2f (%+.2f to %+.2f)", i.Median, i.Low, i.High)
+	return fmt.Sprintf("%s%+.2f (%+.2f to %+.2f)", i.Verdict.Mark(), i.Median, i.Low, i.High)
 }

@@ -160,7 +160,7 @@ func WritePeers(w io.Writer, r *report.Report) error {
 		return []string{p.Server, string(checks[p.Server]), fmt.Sprintf("%.0f", p.CallsPerSecond.Median), p.Throughput.String(),
 			fmt.Sprintf("%.1f", p.Latency.P50), p.P50.String(), fmt.Sprintf("%.1f", p.Latency.P99), p.P99.String(),
 			fmt.Sprintf("%.1f", p.ServerPerCall.Median), p.CPU.String(), fmt.Sprint(p.Errors)}
-	})
+	}, func(p *report.Pair) []*report.Interval { return []*report.Interval{p.Throughput, p.P50, p.P99, p.CPU} })
 	b.WriteString("× client: by eventloop-client, package server called through package client. eventloop has the load\n" +
 		"generator's callers instead. CPU is the server's, a call.\n")
 	_, err := io.WriteString(w, b.String())

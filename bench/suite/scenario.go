@@ -52,6 +52,9 @@ func (b *Bench) Scenario(ctx context.Context, s Scenario) (*report.Report, error
 	if err != nil {
 		return nil, err
 	}
+	if err := b.check(r); err != nil {
+		return nil, err
+	}
 	s.Load.Path = server.socket
 	if err := s.Load.Validate(); err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func WriteUCSPI(w io.Writer, r *report.Report) error {
 	writePairs(&b, r, []string{"", "connections/s", "× s6 with rules", "p99 ms", "errors"}, func(p *report.Pair) []string {
 		return []string{p.Server, whole(p.CallsPerSecond), p.Throughput.String(),
 			fmt.Sprintf("%.1f", p.Latency.P99/1000), fmt.Sprint(p.Errors)}
-	})
+	}, func(p *report.Pair) []*report.Interval { return []*report.Interval{p.Throughput} })
 	for _, finding := range r.Findings {
 		b.WriteString(finding + "\n")
 	}

@@ -3,76 +3,52 @@ package main
 import (
 	"errors"
 	"os"
-	"time"
 
-	"credrpc/bench/load"
+	"credrpc/bench/changes"
+	"credrpc/bench/condition"
 	"credrpc/bench/report"
-	"credrpc/bench/suite"
 )
 
-// A compareCommand compares servers.
+// A compareCommand compares two results.
 type compareCommand struct {
-	Servers []string    `default:"floor,reference,eventloop-on-loop,eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet" help:"Servers to compare: ${enum}."`
-	Loads   []load.Load `default:"b32x1,b256x1,t1,t16,t64" help:"Loads: bKxN is N callers with K calls in flight each, tN is N callers with one."`
-	Rounds  int         `default:"7" help:"How often every server has every load."`
-	Seconds float64     `default:"0.25" help:"Length of a run."`
-	Payload int         `default:"32" help:"Bytes of a call's payload."`
-	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
-	Seed    uint64      `default:"1" help:"Seed of the order of the servers."`
-	Quick   bool        `help:"Two short rounds of the loads b32x1, t1 and t16, about 10 seconds: shows that everything works, not how fast."`
-	JSON    string      `placeholder:"FILE" help:"Write everything to FILE."`
+	Old   string  `arg:"" help:"Result of before, as --json writes it."`
+	New   string  `arg:"" help:"Result of after."`
+	Alpha float64 `default:"0.05" help:"Probability that even one difference is called that is none."`
+	resultFlags
 }
 
-// errInterrupted reports a comparison that is not complete.
-var errInterrupted = errors.New("interrupted")
+// Help says what is compared, and how.
+func (*compareCommand) Help() string {
+	return `Runs of the same server under the same load are compared, with the rounds as sample. A difference is called one if Mann-Whitney's p, corrected by Holm's method for the number of figures, is below --alpha and there are rounds enough; otherwise the change is "~". Runs of two files are not interleaved, so the machine may be what changed: the comparison warns where that shows.
 
-// Validate reports numbers that make no sense.
+Conditions of --fail-if name the file: 'new.eventloop.p99 > 1.1 * old.eventloop.p99'.`
+}
+
+// Validate reports a probability that is none.
 func (c *compareCommand) Validate() error {
-	if len(c.Loads) == 0 || len(c.Servers) == 0 {
-		return errors.New("there must be a load and a server")
-	}
-	return validRounds(c.Rounds, c.Seconds)
-}
-
-// validRounds reports numbers of rounds and lengths of runs that make no sense.
-func validRounds(rounds int, seconds float64) error {
-	if rounds < 1 || seconds <= 0 {
-		return errors.New("there must be at least one round, and runs must have a length")
+	if c.Alpha <= 0 || c.Alpha >= 1 {
+		return errors.New("--alpha must be between 0 and 1")
 	}
 	return nil
 }
 
-// Run compares, prints the table, and fails if a server failed or a call was not
-// answered right.
+// Run compares and prints. It fails if a condition is true.
 func (c *compareCommand) Run() error {
-	if c.Quick {
-		c.Loads = []load.Load{{Batch: 32, Callers: 1}, {Batch: 1, Callers: 1}, {Batch: 1, Callers: 16}}
-		c.Rounds, c.Seconds = 2, 0.2
+	if err := c.checkFiles(true); err != nil {
+		return err
 	}
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Compare(b.ctx, suite.Comparison{
-			Servers:  c.Servers,
-			Loads:    c.Loads,
-			Rounds:   c.Rounds,
-			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
-			Loops:    c.Loops,
-			Seed:     c.Seed,
-		})
-		b.progress.clear()
-		return errors.Join(verdict(failed, r), r.WriteTable(os.Stdout), writeReport(c.JSON, r))
-	})
-}
-
-// verdict returns failed, or what is wrong with a comparison that did not fail.
-func verdict(failed error, r *report.Report) error {
-	switch {
-	case failed != nil:
-		return failed
-	case r.Errors() > 0:
-		return errAnswers
-	case r.Interrupted:
-		return errInterrupted
+	before, err := report.ReadFile(c.Old)
+	if err != nil {
+		return err
 	}
-	return nil
+	after, err := report.ReadFile(c.New)
+	if err != nil {
+		return err
+	}
+	files := condition.Files{condition.Old: before.Reports, condition.New: after.Reports}
+	if err := c.check(files); err != nil {
+		return err
+	}
+	r := changes.Compare(c.Old, before, c.New, after, c.Alpha)
+	return errors.Join(r.WriteText(os.Stdout), writeResult(c.JSON, r.WriteJSON), c.judge(os.Stdout, files, true))
 }

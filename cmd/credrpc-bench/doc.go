@@ -1,6 +1,7 @@
 // Credrpc-bench compares servers of the protocol under the same load.
 //
-//	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
+//	credrpc-bench [quick] [--json FILE] ...     compare all servers: about a minute
+//	credrpc-bench compare OLD NEW               two results: what differs
 //	credrpc-bench run                           one load of any kind on one server
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
@@ -25,8 +26,9 @@
 //
 // # Reading the table
 //
-// Ratios are medians of the rounds' ratios, with the least and the greatest.
-// Processor time is that of the server process, divided by the calls. The column
+// Ratios are medians of the rounds' ratios, with a confidence interval of 95 %; one
+// that shows no difference is marked "~", and "?" where there are too few rounds to
+// show any (package report). Processor time is that of the server process, divided by the calls. The column
 // bottleneck says what decided the speed of most runs; package report documents
 // how that is found out. Where it is the generator, the servers that were
 // measured may be faster than the figures, and ratios nearer to 1 than the
@@ -35,9 +37,16 @@
 // Callers and server share the cores, so on a machine with few of them the
 // figures say how both fare together.
 //
+// # Results
+//
+// Commands that make a report write it with --json, and its runs for benchstat with
+// --go-bench. --fail-if has conditions on it (package condition); compare looks for
+// differences between two (package changes).
+//
 // # Exit status
 //
 // 0 if all servers did their work. 1 if a server failed, a call was not answered
-// right, an idle connection missed its deadline, or the comparison or run was
-// interrupted; the table then has what there is. 2 for a wrong command line.
+// right, an idle connection missed its deadline, a condition of --fail-if is true or
+// could not be checked, or the comparison or run was interrupted; the table then has
+// what there is. 2 for a wrong command line, wrong conditions included.
 package main

@@ -57,6 +57,6 @@ func (c *idleCommand) Run() error {
 		if failed == nil && r.MissedDeadline > 0 {
 			failed = errDeadline
 		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(failed, r.Write(os.Stdout), writeResult(c.JSON, encoding(r)))
 	})
 }

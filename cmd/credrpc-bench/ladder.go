@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -20,7 +20,7 @@ type ladderCommand struct {
 	Payload int         `default:"32" help:"Bytes of a call's payload."`
 	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the steps."`
-	JSON    string      `placeholder:"FILE" help:"Write everything to FILE."`
+	output
 }
 
 // Validate reports numbers that make no sense.
@@ -36,8 +36,8 @@ func (c *ladderCommand) Validate() error {
 
 // Run measures and prints, and fails if a call was not answered right.
 func (c *ladderCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Ladder(b.ctx, suite.LadderConfig{
+	return c.measure(suite.WriteLadder, func(b *bench) (*report.Report, error) {
+		return b.Ladder(b.ctx, suite.LadderConfig{
 			Comparison: suite.Comparison{
 				Servers:  c.Steps,
 				Loads:    c.Loads,
@@ -50,7 +50,5 @@ func (c *ladderCommand) Run() error {
 			OnLoop: c.OnLoop,
 			Rules:  c.Rules,
 		})
-		b.progress.clear()
-		return errors.Join(verdict(failed, r), suite.WriteLadder(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"credrpc/bench/gnetserver"
-	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -23,8 +22,9 @@ const exitUsage = 2
 type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
+	Quick    quickCommand    `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default."`
 	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
+	Compare  compareCommand  `cmd:"" help:"Compare two results, that of before a change and that of after it."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
@@ -91,18 +91,12 @@ func checkWritable(path string) error {
 	return file.Close()
 }
 
-// writeJSON makes a file of what write writes, unless path is empty.
-func writeJSON(path string, write func(io.Writer) error) error {
+// writeResult makes a file of what write writes, unless path is empty.
+func writeResult(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return nil
 	}
 	return writeFile(path, write)
-}
-
-// writeReport writes a result file of one report, which is named as its command,
-// unless path is empty.
-func writeReport(path string, r *report.Report) error {
-	return writeJSON(path, (&report.File{Format: report.Format, Command: r.Name, Reports: []*report.Report{r}}).WriteJSON)
 }
 
 // writeFile makes a file of what write writes.

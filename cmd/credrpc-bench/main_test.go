@@ -81,7 +81,7 @@ func checkGone(t *testing.T, dir string) {
 // tiny are the flags of a comparison that shows only that everything works.
 var tiny = []string{"--rounds", "2", "--seconds", "0.03", "--loads", "b4x1,t2"}
 
-func TestCompare(t *testing.T) {
+func TestQuick(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "report.json")
 	out, err := run(t, append(tiny, "--json", file)...)
 	if err != nil {
@@ -190,9 +190,11 @@ func waitFor(t *testing.T, cmd *exec.Cmd, what string) {
 	t.Fatalf("%q was not printed", what)
 }
 
-// TestInterrupt stops a long comparison, which still prints its table.
+// TestInterrupt stops a long comparison, which still prints and writes what there is.
 func TestInterrupt(t *testing.T) {
-	cmd, dir := command(t, "--rounds", "1000", "--seconds", "0.05", "--loads", "t1", "--servers", "reference,eventloop")
+	text := filepath.Join(t.TempDir(), "r.txt")
+	cmd, dir := command(t, "--rounds", "1000", "--seconds", "0.05", "--loads", "t1", "--servers", "reference,eventloop",
+		"--go-bench", text, "--fail-if", "eventloop.errors > 0")
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	waitFor(t, cmd, "round ")
@@ -204,8 +206,12 @@ func TestInterrupt(t *testing.T) {
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("ended with %v", err)
 	}
-	if !strings.Contains(stdout.String(), "Interrupted") {
+	if !strings.Contains(stdout.String(), "Interrupted") || !strings.Contains(stdout.String(), "--fail-if: 0 of 1 checks failed.") &&
+		!strings.Contains(stdout.String(), "condition: it was not checked") {
 		t.Errorf("%s", stdout.String())
+	}
+	if lines, err := os.ReadFile(text); err != nil || !strings.HasPrefix(string(lines), "Unit ") {
+		t.Errorf("%v\n%s", err, lines)
 	}
 	checkGone(t, dir)
 	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {

@@ -6,10 +6,18 @@ import "credrpc/internal/manpage"
 
 // manualSections are what the manual says and --help does not.
 var manualSections = manpage.Sections{
-	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, or a call was not answered right; 2 wrong usage.`},
+	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, or a condition of --fail-if is true or could not be checked; 2 wrong usage, wrong conditions included.`},
 	{Title: "EXAMPLES", Text: `The comparison, with everything that was measured in a file:
 
 	credrpc-bench --json result.json
+
+Whether a change made a difference, after the same command without it and with it:
+
+	credrpc-bench compare before.json after.json
+
+Fail if package server has less than four fifths of the floor's throughput under any load, or is slower than 5 ms under one:
+
+	credrpc-bench --fail-if 'eventloop.throughput < 80% * floor.throughput' --fail-if 'eventloop.p99 > 5ms on t64'
 
 What a server does under 20,000 calls a second that arrive at random, whatever it does:
 

@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -20,7 +20,7 @@ type peersCommand struct {
 	Loops       int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed        uint64      `default:"1" help:"Seed of the order of the servers."`
 	Program     string      `placeholder:"FILE" help:"The program credrpc-peers; without it, it is built from the clone that the working directory is in."`
-	JSON        string      `placeholder:"FILE" help:"Write everything to FILE."`
+	output
 }
 
 // Validate reports what makes no sense.
@@ -41,8 +41,8 @@ func (c *peersCommand) Validate() error {
 
 // Run measures and prints, and fails if a call was not answered right.
 func (c *peersCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Peers(b.ctx, suite.PeersConfig{
+	return c.measure(suite.WritePeers, func(b *bench) (*report.Report, error) {
+		return b.Peers(b.ctx, suite.PeersConfig{
 			Comparison: suite.Comparison{
 				Servers:  c.Servers,
 				Loads:    c.Loads,
@@ -55,7 +55,5 @@ func (c *peersCommand) Run() error {
 			Connections: c.Connections,
 			Program:     c.Program,
 		})
-		b.progress.clear()
-		return errors.Join(verdict(failed, r), suite.WritePeers(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }

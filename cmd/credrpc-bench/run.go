@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -42,7 +43,7 @@ type runCommand struct {
 	Hostile load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. Kinds: slow, half, garbage, early, denied."`
 	Phases  bool          `help:"Measure the phases of a call too, which costs three readings of the clock a call."`
 
-	JSON string `placeholder:"FILE" help:"Write everything to FILE."`
+	output
 	HGRM string `name:"hgrm" placeholder:"FILE" help:"Write the latencies in microseconds to FILE, as HdrHistogram's plotter reads them, and service times to FILE with -service before its extension."`
 }
 
@@ -116,24 +117,15 @@ func (c *runCommand) Run() error {
 	if err := checkWritable(c.HGRM); err != nil {
 		return err
 	}
-	return withBench(c.JSON, func(b *bench) error {
+	text := func(w io.Writer, r *report.Report) error {
+		return errors.Join(suite.WriteScenario(w, r), writeHGRM(c.HGRM, &r.Runs[0].Group))
+	}
+	return c.measure(text, func(b *bench) (*report.Report, error) {
 		s := suite.Scenario{Server: c.Server, Loops: c.Loops, Rules: c.Rules, Socket: c.Socket, PID: c.PID, Cores: c.Cores, Load: c.config()}
 		if c.Socket != "" {
 			s.Server = ""
 		}
-		r, failed := b.Scenario(b.ctx, s)
-		b.progress.clear()
-		if r == nil {
-			return failed
-		}
-		switch {
-		case failed != nil:
-		case r.Errors() > 0:
-			failed = errAnswers
-		case r.Interrupted:
-			failed = errInterrupted
-		}
-		return errors.Join(failed, suite.WriteScenario(os.Stdout, r), writeReport(c.JSON, r), writeHGRM(c.HGRM, &r.Runs[0].Group))
+		return b.Scenario(b.ctx, s)
 	})
 }
 

@@ -49,7 +49,7 @@ func (c *sleepersCommand) Run() error {
 		if failed == nil && r.Errors > 0 {
 			failed = errAnswers
 		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(failed, r.Write(os.Stdout), writeResult(c.JSON, encoding(r)))
 	})
 }
 

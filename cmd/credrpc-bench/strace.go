@@ -30,6 +30,6 @@ func (c *straceCommand) Run() error {
 				failed = errAnswers
 			}
 		}
-		return errors.Join(failed, suite.WriteSystemCalls(os.Stdout, c.Load, config.Duration, all), writeJSON(c.JSON, encoding(all)))
+		return errors.Join(failed, suite.WriteSystemCalls(os.Stdout, c.Load, config.Duration, all), writeResult(c.JSON, encoding(all)))
 	})
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/ipcserver"
 )
@@ -19,7 +19,7 @@ type ucspiCommand struct {
 	Payload int         `default:"32" help:"Bytes of a call's payload."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the servers."`
 	Access  string      `placeholder:"PATH" help:"A credrpc-access, to measure it in place of s6-ipcserver-access too."`
-	JSON    string      `placeholder:"FILE" help:"Write everything to FILE."`
+	output
 }
 
 // Help says what is needed.
@@ -32,8 +32,8 @@ func (c *ucspiCommand) Validate() error { return validRounds(c.Rounds, c.Seconds
 
 // Run measures and prints, and fails if a call was not answered right.
 func (c *ucspiCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.UCSPI(b.ctx, suite.UCSPIConfig{
+	return c.measure(suite.WriteUCSPI, func(b *bench) (*report.Report, error) {
+		return b.UCSPI(b.ctx, suite.UCSPIConfig{
 			Comparison: suite.Comparison{
 				Loads:    c.Loads,
 				Rounds:   c.Rounds,
@@ -43,8 +43,6 @@ func (c *ucspiCommand) Run() error {
 			},
 			AccessProgram: c.Access,
 		})
-		b.progress.clear()
-		return errors.Join(verdict(failed, r), suite.WriteUCSPI(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }
 
