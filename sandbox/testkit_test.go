@@ -147,7 +147,11 @@ func startActor(t testing.TB, role string, uid uint32, s script, env ...string) 
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() { a.cmd.Process.Kill() })
+	limit := patience
+	if _, ok := t.(*testing.B); ok {
+		limit = 10 * patience
+	}
+	timer := time.AfterFunc(limit, func() { a.cmd.Process.Kill() })
 	t.Cleanup(func() { timer.Stop(); a.end() })
 	if err := json.NewEncoder(a.stdin).Encode(s); err != nil {
 		t.Fatal(err)
@@ -208,7 +212,7 @@ func (a *actor) statuses() (threads []map[string]string) {
 }
 
 // testDir returns a directory that everybody may look into.
-func testDir(t *testing.T) string {
+func testDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sandbox")
 	if err != nil {
