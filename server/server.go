@@ -104,7 +104,13 @@ type Server struct {
 	// up every other call while it runs. If it panics the caller is refused.
 	Audit func(AccessDecision)
 
-	// Ready, if set, is called once, when callers can connect.
+	// Listening, if set, is called once, when the socket listens and the server has
+	// opened all that it needs, before the first call is accepted. An error ends
+	// Serve, which returns it. It is the place to give up privileges: see package
+	// credrpc/sandbox.
+	Listening func() error
+
+	// Ready, if set, is called once, when calls are accepted.
 	Ready func()
 
 	// Logger gets what the server's operator must know: how it listens, what
@@ -223,18 +229,32 @@ func (s *Server) serve(ln *listener, lim limits) error {
 
 // start makes the loops and lets them run, unless s was closed before.
 func (s *Server) start(ln *listener, lim limits) (*serving, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.unusedLocked(); err != nil {
-		return nil, err
-	}
 	run, err := newServing(s, lim, ln)
 	if err != nil {
 		return nil, err
 	}
+	if err := s.begin(run); err != nil {
+		run.closePollers()
+		return nil, err
+	}
+	return run, nil
+}
+
+// begin lets run start once Listening agrees.
+func (s *Server) begin(run *serving) error {
+	if s.Listening != nil {
+		if err := s.Listening(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.unusedLocked(); err != nil {
+		return err
+	}
 	s.serving = run
 	run.start()
-	return run, nil
+	return nil
 }
 
 // Shutdown ends the server without losing a call: it takes no new connections,

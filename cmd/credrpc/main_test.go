@@ -28,7 +28,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CREDRPC_TEST_PROGRAM") == "1" {
 		main()
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	os.RemoveAll(buildDir)
+	os.Exit(status)
 }
 
 // program returns the program as a child process.

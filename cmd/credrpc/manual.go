@@ -18,6 +18,25 @@ usage; 111 rules that are wrong or cannot be read or written.`},
 	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
 second one comes. SIGHUP makes it load the file of rules; if that cannot be loaded
 the rules in force stay, and the log says why.`},
+	{Title: "SANDBOX", Text: `With serve --sandbox the server gives up, before the first call, all capabilities
+but those of --sandbox-capability, all files but those below, core dumps, being
+traced by its own user, and all system calls but those that serving needs: it makes
+no sockets, runs nothing, changes no permissions. It cannot be undone. One line of
+the log says what is in force, and under "missing" what the kernel cannot restrict.
+
+Kept are: the directory of the rules, to be read, since rules are replaced by rename;
+the directory of the socket, in which files may be removed. Each should hold nothing
+else: not /etc, not /run itself. User 0 without capabilities needs the permissions
+of files like everybody else, so rules and socket directory should be its own.
+
+With --handler exec programs may be run too: those of /usr, /bin and /sbin with their
+libraries, the one on the command line, and those of --sandbox-execute. They inherit
+everything above. They read and write what --sandbox-read and --sandbox-write say,
+/dev/null, and of other devices zero and urandom, and make no sockets. Set-user-ID bits mean nothing to them. Before Landlock
+ABI 8 they can send signals to other processes of the server's user.
+
+The program must be built without cgo (CGO_ENABLED=0); otherwise serve says so and
+ends. It needs Linux 3.17, and 5.13 or newer with Landlock for files.`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
 server lives and stays when it ends.`},
 	{Title: "EXAMPLES", Text: `Rules that let user 1000 call, and nobody else; a server that answers who is

@@ -37,6 +37,7 @@ type serveCommand struct {
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
+	sandboxFlags
 	execFlags
 }
 
@@ -56,6 +57,12 @@ func (c *serveCommand) Run(s streams) error {
 	}
 	if err := c.serveProgram(srv); err != nil {
 		return err
+	}
+	if err := c.checkSandbox(); err != nil {
+		return err
+	}
+	if c.Sandbox {
+		srv.Listening = func() error { return c.confine(srv.Logger) }
 	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
