@@ -119,7 +119,7 @@ func (c *PeersConfig) peer(name string) variant {
 			return []string{c.Program, "server", name, socket}, nil
 		},
 		generator: c.generator(name),
-		probe:     accepts,
+		ping:      accepts,
 	}
 }
 

@@ -129,7 +129,7 @@ func running(s *Scenario) (*target, error) {
 			return nil, fmt.Errorf("suite: the process of the server: %w", err)
 		}
 	}
-	if err := probe(socket); err != nil {
+	if err := ping(socket); err != nil {
 		return nil, fmt.Errorf("%w: %s does not echo: %w", ErrServer, socket, err)
 	}
 	cores := s.Cores
