@@ -40,6 +40,10 @@ const (
 	Eventloop       = "eventloop"         // handlers may block: the default
 	EventloopOnLoop = "eventloop-on-loop" // handlers on the event loop
 	Gnet            = "gnet"              // gnet's own engine
+	S6              = "s6"                // s6's programs, a process for every call
+	TTRPC           = "ttrpc"             // and the others of package credrpc/bench/peers
+	GRPC            = "grpc"
+	NetRPC          = "netrpc"
 )
 
 // ErrServer reports a server that did not start or ended before its time.

@@ -23,13 +23,8 @@ type straceCommand struct {
 func (c *straceCommand) Run() error {
 	return withBench(c.JSON, func(b *bench) error {
 		config := load.Config{Load: c.Load, Payload: c.Payload, Duration: time.Duration(c.Seconds * float64(time.Second))}
-		all, failed := b.Strace(b.ctx, c.Servers, config, c.Loops)
+		r, failed := b.Strace(b.ctx, c.Servers, config, c.Loops)
 		b.progress.clear()
-		for _, s := range all {
-			if failed == nil && s.Errors > 0 {
-				failed = errAnswers
-			}
-		}
-		return errors.Join(failed, suite.WriteSystemCalls(os.Stdout, c.Load, config.Duration, all), writeJSON(c.JSON, encoding(all)))
+		return errors.Join(verdict(failed, r), suite.WriteSystemCalls(os.Stdout, r), writeReport(c.JSON, r))
 	})
 }
