@@ -53,9 +53,9 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(64, int64(time.Minute), 3)
 }
 
-// run makes calls until until is over since began, and at least one, or until ctx
-// ends; calls wait for their answers until answers ends. Those that begin before from
-// do not count.
+// run makes calls until until is over since began, and at least one that counts, or
+// until ctx ends; calls wait for their answers until answers ends. Those that begin
+// before from do not count.
 func (c *caller) run(ctx, answers context.Context, began time.Time, from, until time.Duration) {
 	for c.failures < giveUp && ctx.Err() == nil {
 		if len(c.payload) >= numberEnd {
@@ -73,7 +73,7 @@ func (c *caller) run(ctx, answers context.Context, began time.Time, from, until 
 		if started >= from {
 			c.count(answer, err, ended-started)
 		}
-		if ended >= until {
+		if ended >= until && started >= from {
 			return
 		}
 	}

@@ -94,10 +94,10 @@ func WriteRows(b *strings.Builder, rows [][]string) {
 func (r *Report) remarks() []string {
 	lines := []string{
 		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (least-greatest). Latency: all rounds. CPU: the server's, a call.",
-		r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
+		r.remarkOn(BoundByGenerator, "The load generator was the bottleneck (client-bound), so the server's own limit is higher: ",
 			"The load generator was the bottleneck in no load."),
 	}
-	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another: ", ""); line != "" {
+	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another (machine-bound): ", ""); line != "" {
 		lines = append(lines, line)
 	}
 	if line := r.remarkOn(BoundByWaiting, "Server and load generator waited for one another, neither was busy: ", ""); line != "" {

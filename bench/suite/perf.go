@@ -44,20 +44,22 @@ func startPerf(pid int, file string) (*recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPerf, err)
 	}
-	defer commands.Close()
 	answers, acks, err := os.Pipe()
 	if err != nil {
+		commands.Close()
 		control.Close()
 		return nil, fmt.Errorf("%w: %w", ErrPerf, err)
 	}
-	defer acks.Close()
 	p.control, p.answers, p.lines = control, answers, bufio.NewReader(answers)
 	p.cmd = exec.Command(path, "record", "-q", "-e", "cpu-clock", "-g", "-D", "-1", "--control=fd:3,4",
 		"-o", file, "-p", strconv.Itoa(pid))
 	p.cmd.ExtraFiles = []*os.File{commands, acks}
 	p.cmd.SysProcAttr = isolated()
 	p.cmd.Stderr = &p.stderr
-	if err := p.cmd.Start(); err != nil {
+	err = p.cmd.Start()
+	commands.Close()
+	acks.Close()
+	if err != nil {
 		p.close()
 		return nil, fmt.Errorf("%w: %w", ErrPerf, err)
 	}

@@ -235,7 +235,7 @@ func (s *Scenario) check() error {
 		{s.Load.Sizes.Apart() && (s.Server == Floor || s.Server == Gnet || s.Server == S6), "only echoes, so answers have no size of their own"},
 		{s.Server == Floor && request > floor.MaxPayload, fmt.Sprintf("takes payloads of up to %d bytes", floor.MaxPayload)},
 		{s.Server == Floor && s.Load.Pieces > 1, "takes requests in one piece"},
-		{s.isPeer() && !s.plain(), "keeps its connections, and its callers make a closed loop of one call at a time, with requests of one size that come back, as this user: neither a rate, steps, a batch or a mix of sizes, nor pieces, phases, users or hostile callers"},
+		{s.isPeer() && !s.plain(), "keeps its connections, and its callers only make a closed loop of one call at a time, with requests of one size that come back: no rate or steps, batch, answers or mix of sizes, pieces, phases, users or hostile callers"},
 	} {
 		if limit.broken {
 			return fmt.Errorf("%w: %s %s", ErrCannot, s.Server, limit.says)
