@@ -27,7 +27,7 @@ type profiles struct {
 	files    probe.Files
 	perf     *recorder         // nil: not asked for
 	wanted   map[string]string // where they shall be, by where they are made
-	complete bool
+	complete bool              // they were made
 }
 
 // prepare returns the profiles of a run, which are ready to begin, after a look
@@ -73,7 +73,6 @@ func (p *profiles) begin() error {
 
 // end ends it.
 func (p *profiles) end() error {
-	p.complete = true
 	if p.perf == nil {
 		return nil
 	}

@@ -49,6 +49,7 @@ func (w *window) close() {
 		err = errors.Join(err, probeErr)
 	}
 	w.err = errors.Join(w.err, err)
+	w.profiles.complete = w.err == nil
 }
 
 // look returns this moment.
