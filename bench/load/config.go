@@ -71,6 +71,12 @@ func (c *Config) sizes() Sizes {
 	return fixed(c.Payload)
 }
 
+// Size returns the size of requests and answers, if all have the same one.
+func (c *Config) Size() (bytes int, ok bool) {
+	x, ok := c.sizes().single()
+	return x.request, ok
+}
+
 // Validate reports numbers and combinations that make no sense. It returns
 // [ErrPath] and [ErrNotRoot] among others.
 func (c *Config) Validate() error {

@@ -166,6 +166,11 @@ func TestSlowedGenerator(t *testing.T) {
 	if late < 10 || late < slow {
 		t.Errorf("%d arrivals have a pacing error of %v, and %d a service time", late, stop/4, slow)
 	}
+	// It is not taken out of the latency.
+	if n := count(t, r.Histogram, stop/4); n < late {
+		t.Errorf("%d arrivals have a pacing error of %v, and %d that latency", late, stop/4, n)
+	}
+	checkParts(t, r)
 }
 
 // TestInterrupt stops a run whose server has stopped answering. The result has the

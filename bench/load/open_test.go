@@ -106,14 +106,23 @@ func TestOpenKnownLatency(t *testing.T) {
 	if r.Latency.P50 < r.ServiceTime.P50 || r.Latency.Max < r.ServiceTime.Max {
 		t.Errorf("latency %+v, service time %+v", r.Latency, r.ServiceTime)
 	}
-	if r.Offered.Unstarted == 0 && r.Errors() == 0 {
-		parts := decoded(t, r.ServiceHistogram).Mean() + decoded(t, r.Offered.PacingHistogram).Mean() + decoded(t, r.Offered.CallerWaitHistogram).Mean()
-		if mean := decoded(t, r.Histogram).Mean(); math.Abs(mean-parts) > mean/100 {
-			t.Errorf("a mean latency of %v is not the sum of its parts, %v", mean, parts)
-		}
-	}
+	checkParts(t, r)
+	checkShare(t, r.ServiceHistogram, 16, r.Seconds)
 	if r.CallsPerSecond > 100/r.Seconds || math.Abs(r.Offered.PerSecond-200) > 0.001 {
 		t.Errorf("%v calls/s of %v offered", r.CallsPerSecond, r.Offered.PerSecond)
+	}
+}
+
+// checkParts checks that latency is the sum of its parts, if all arrivals were begun
+// and answered right.
+func checkParts(t *testing.T, r *Result) {
+	t.Helper()
+	if r.Offered.Unstarted > 0 || r.Errors() > 0 {
+		return
+	}
+	parts := decoded(t, r.ServiceHistogram).Mean() + decoded(t, r.Offered.PacingHistogram).Mean() + decoded(t, r.Offered.CallerWaitHistogram).Mean()
+	if mean := decoded(t, r.Histogram).Mean(); math.Abs(mean-parts) > mean/100 {
+		t.Errorf("a mean latency of %v is not the sum of its parts, %v", mean, parts)
 	}
 }
 
@@ -136,6 +145,13 @@ func TestStall(t *testing.T) {
 	if late < 100 {
 		t.Errorf("only %d arrivals have a latency of %v, %d a service time", late, stall/2, slow)
 	}
+	// Each is charged with its own share: the 50 that were scheduled in the second
+	// quarter of the stall waited for less than those of the first.
+	if most := count(t, r.Histogram, 3*stall/4); late < most+25 {
+		t.Errorf("%d arrivals have a latency of %v, and %d of %v", most, 3*stall/4, late, stall/2)
+	}
+	checkParts(t, r)
+	checkShare(t, r.ServiceHistogram, callers, r.Seconds)
 	// Callers that were in a call; a busy machine may add some.
 	if slow == 0 || slow > late/2 {
 		t.Errorf("%d calls have a service time of %v, and %d that latency", slow, stall/2, late)

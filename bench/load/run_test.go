@@ -142,8 +142,20 @@ func TestKnownLatency(t *testing.T) {
 	if uint64(h.TotalCount()) != r.Calls {
 		t.Errorf("%d latencies of %d calls", h.TotalCount(), r.Calls)
 	}
+	checkShare(t, r.Histogram, 4, r.Seconds)
 	if r.Seconds < (5*latency).Seconds() || r.CallsPerSecond != float64(r.Calls)/r.Seconds {
 		t.Errorf("%v calls/s in %v s", r.CallsPerSecond, r.Seconds)
+	}
+}
+
+// checkShare checks that the calls of callers, one at a time each, did not take more
+// time together than the callers had: whatever a machine does, times that are too
+// long do not fit.
+func checkShare(t *testing.T, histogram string, callers int, seconds float64) {
+	t.Helper()
+	h := decoded(t, histogram)
+	if sum, most := h.Mean()*float64(h.TotalCount())/1e9, float64(callers)*seconds; sum > most*1.002 { // three digits
+		t.Errorf("%d calls took %v s together, and %d callers had %v", h.TotalCount(), sum, callers, most)
 	}
 }
 

@@ -28,6 +28,7 @@ type Machine struct {
 	// Descriptors that a process may have: the soft and the hard limit.
 	DescriptorsSoft uint64 `json:"descriptors_soft"`
 	DescriptorsHard uint64 `json:"descriptors_hard"`
+	Environment
 }
 
 // Describe describes this machine and program. What cannot be found out is
@@ -41,6 +42,7 @@ func Describe() Machine {
 		Cores:       runtime.NumCPU(),
 		GoVersion:   runtime.Version(),
 		GOMAXPROCS:  runtime.GOMAXPROCS(0),
+		Environment: environment(),
 	}
 	var uts unix.Utsname
 	if unix.Uname(&uts) == nil {

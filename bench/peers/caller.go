@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"strings"
 	"time"
+	"unicode"
 
 	"credrpc/bench/load"
 
@@ -32,12 +34,13 @@ type caller struct {
 	latency   *hdrhistogram.Histogram
 	failures  int    // calls in a row without any answer
 	firstFail string // what happened to the first call that was not answered right
+	kinds     map[string]uint64
 }
 
 // newCaller returns caller number i.
 func newCaller(c conn, i, payload int) *caller {
 	// Callers can share a connection, so their calls differ in the upper bits.
-	made := &caller{conn: c, payload: make([]byte, payload), number: uint64(i) << 40, latency: newHistogram()}
+	made := &caller{conn: c, payload: make([]byte, payload), number: uint64(i) << 40, latency: newHistogram(), kinds: map[string]uint64{}}
 	for i := range made.payload {
 		made.payload[i] = byte(i * 7)
 	}
@@ -50,39 +53,68 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(64, int64(time.Minute), 3)
 }
 
-// run makes calls until until is over since began, and at least one.
-func (c *caller) run(ctx context.Context, began time.Time, until time.Duration) {
+// run makes calls until until is over since began, and at least one that counts, or
+// until ctx ends; calls wait for their answers until answers ends. Those that begin
+// before from do not count.
+func (c *caller) run(ctx, answers context.Context, began time.Time, from, until time.Duration) {
 	for c.failures < giveUp && ctx.Err() == nil {
 		if len(c.payload) >= numberEnd {
 			binary.LittleEndian.PutUint64(c.payload[1:], c.number)
 		}
 		c.number++
 		started := time.Since(began)
-		answer, err := c.conn.echo(ctx, c.payload)
+		answer, err := c.conn.echo(answers, c.payload)
 		ended := time.Since(began)
-		switch {
-		case err != nil:
-			c.counts.Failed++
+		if err != nil {
 			c.failures++
-			c.note(err.Error())
-		case !bytes.Equal(answer, c.payload):
-			c.counts.Wrong++
+		} else {
 			c.failures = 0
-			c.note("the answer is not the payload")
-		default:
-			c.counts.Calls++
-			c.failures = 0
-			c.latency.RecordValue(int64(ended - started)) // beyond a minute is counted as a call only
 		}
-		if ended >= until {
+		if started >= from {
+			c.count(answer, err, ended-started)
+		}
+		if ended >= until && started >= from {
 			return
 		}
 	}
 }
 
-// note keeps what happened to the first call that was not answered right.
+// count counts a call, what was answered, and how long that took.
+func (c *caller) count(answer []byte, err error, took time.Duration) {
+	switch {
+	case err != nil:
+		c.counts.Failed++
+		c.note(err.Error())
+	case !bytes.Equal(answer, c.payload):
+		c.counts.Wrong++
+		c.note("the answer is not the payload")
+	default:
+		c.counts.Calls++
+		c.latency.RecordValue(int64(took)) // beyond a minute is counted as a call only
+	}
+}
+
+const (
+	// maxKinds is the largest number of kinds of errors that are told apart, as in
+	// package load, and otherKind is the text of all others.
+	maxKinds  = 16
+	otherKind = "others"
+)
+
+// note keeps what happened to a call that was not answered right.
 func (c *caller) note(what string) {
+	// Systems quote what servers say, or not: what could command a terminal goes.
+	what = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, what)
 	if c.firstFail == "" {
 		c.firstFail = what
 	}
+	if _, known := c.kinds[what]; !known && len(c.kinds) >= maxKinds {
+		what = otherKind
+	}
+	c.kinds[what]++
 }

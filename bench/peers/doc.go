@@ -34,6 +34,9 @@
 // every call is a connection: that compares like with like, while the load
 // generator of package load does less than any client could.
 //
+// Calls of a warm-up are made and not counted. If a run is interrupted callers begin
+// no more calls, and those in flight have two seconds to be answered.
+//
 // Payloads of 9 bytes and more carry the numbers of the caller and the call, and
 // every answer is compared with its request.
 package peers

@@ -1,9 +1,10 @@
 package peers
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 // their last calls. Then their connections are closed.
 const grace = 10 * time.Second
 
+// interruptedGrace is the same after an interruption, when somebody waits.
+const interruptedGrace = 2 * time.Second
+
 // A Config says what [Run] does.
 type Config struct {
 	System      string // a name; required
@@ -25,6 +29,11 @@ type Config struct {
 	Connections int    // that the callers share, at most one each; 0 is one each
 	Payload     int    // bytes of a call's payload
 	Duration    time.Duration
+	WarmUp      time.Duration // before Duration, whose calls are made and not counted
+
+	// Begin and End are told that the part that counts begins, and that all callers
+	// have ended. They may be nil. If the run ends in its warm-up there is no begin.
+	Begin, End func()
 }
 
 // A Result is what a run found, in the terms of package load.
@@ -36,14 +45,13 @@ type Result struct {
 
 // Run makes the load and says what became of it. Calls that fail in the run are
 // counted, and are no error of Run; those that are made before it, one for each
-// connection, are. It returns [ErrSystem] for a name that is none, and errors
-// about the numbers in config.
+// connection, are. If ctx ends, calls begin no more and the result has what there
+// is. It returns [ErrSystem] for a name that is none, and errors about the numbers
+// in config.
 func Run(ctx context.Context, config Config) (*Result, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	conns, err := config.connect(ctx)
 	defer closeAll(conns)
 	if err != nil {
@@ -53,29 +61,61 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	for i := range callers {
 		callers[i] = newCaller(conns[i%len(conns)], i, config.Payload)
 	}
-	// A call that is not answered must not last for ever. Package rpc does not
-	// look at the context, package client has nothing to close.
-	defer time.AfterFunc(config.Duration+grace, cancel).Stop()
-	defer context.AfterFunc(ctx, func() { closeAll(conns) })()
-
-	user, system := processTime()
-	began := time.Now()
-	var running sync.WaitGroup
-	for _, c := range callers {
-		running.Go(func() { c.run(ctx, began, config.Duration) })
-	}
-	running.Wait()
-	seconds := time.Since(began).Seconds()
-	userEnd, systemEnd := processTime()
-
 	r := &Result{System: config.System, Connections: len(conns), Result: load.Result{
-		Load: load.Load{Batch: 1, Callers: config.Callers}, Payload: config.Payload, Seconds: seconds,
-		UserSeconds: (userEnd - user).Seconds(), SystemSeconds: (systemEnd - system).Seconds()}}
+		Load: load.Load{Batch: 1, Callers: config.Callers}, Payload: config.Payload, WarmUp: config.WarmUp.Seconds()}}
 	if config.System == Credrpc {
 		r.Connections = 0
 	}
-	r.Group, err = summarise(callers, seconds)
+	config.call(ctx, callers, conns, r)
+	r.Interrupted = ctx.Err() != nil
+	r.Group, err = summarise(callers, config.Payload, r.Seconds)
 	return r, err
+}
+
+// call has the callers make their calls, and sets how long that took.
+func (config *Config) call(ctx context.Context, callers []*caller, conns []conn, r *Result) {
+	// A call that is not answered must not last for ever. Package rpc does not
+	// look at the context, package client has nothing to close.
+	answers, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
+	defer time.AfterFunc(config.WarmUp+config.Duration+grace, giveUp).Stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedGrace, giveUp) })()
+	defer context.AfterFunc(answers, func() { closeAll(conns) })()
+
+	began := time.Now()
+	ended := make(chan struct{})
+	go func() {
+		var running sync.WaitGroup
+		for _, c := range callers {
+			running.Go(func() { c.run(ctx, answers, began, config.WarmUp, config.WarmUp+config.Duration) })
+		}
+		running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-time.After(config.WarmUp - time.Since(began)):
+	}
+	if time.Since(began) < config.WarmUp {
+		<-ended
+		tell(config.End)
+		return
+	}
+	user, system := processTime()
+	tell(config.Begin)
+	<-ended
+	userEnd, systemEnd := processTime()
+	r.Seconds = (time.Since(began) - config.WarmUp).Seconds()
+	r.UserSeconds, r.SystemSeconds = (userEnd - user).Seconds(), (systemEnd - system).Seconds()
+	tell(config.End)
+}
+
+// tell calls a function that may be nil.
+func tell(f func()) {
+	if f != nil {
+		f()
+	}
 }
 
 // validate reports what cannot be, and sets what was left out.
@@ -95,6 +135,9 @@ func (config *Config) validate() error {
 	most := load.MaxPayload
 	if config.System == TTRPC {
 		most = ttrpcPayload
+	}
+	if config.WarmUp < 0 || config.Duration < 0 {
+		return fmt.Errorf("peers: a run of %v after a warm-up of %v", config.Duration, config.WarmUp)
 	}
 	if config.Payload < 0 || config.Payload > most {
 		return fmt.Errorf("peers: a payload of %d bytes is not in 0 to %d, which %s takes", config.Payload, most, config.System)
@@ -138,26 +181,38 @@ func processTime() (user, system time.Duration) {
 	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
 }
 
-// summarise adds up what callers did in seconds.
-func summarise(callers []*caller, seconds float64) (load.Group, error) {
+// summarise adds up what callers did in seconds, 0 if it was nothing.
+func summarise(callers []*caller, payload int, seconds float64) (load.Group, error) {
 	g := load.Group{Callers: len(callers)}
 	all := newHistogram()
+	kinds := map[string]uint64{}
 	for _, c := range callers {
 		g.Counts.Add(c.counts)
 		all.Merge(c.latency)
 		if g.FirstError == "" {
 			g.FirstError = c.firstFail
 		}
+		for what, n := range c.kinds {
+			kinds[what] += n
+		}
 	}
-	if seconds <= 0 {
-		return g, errors.New("peers: the clock stands still")
+	for what, n := range kinds {
+		g.ErrorKinds = append(g.ErrorKinds, load.ErrorKind{What: what, Count: n})
 	}
-	g.CallsPerSecond = float64(g.Calls) / seconds
-	g.Latency = load.LatencyOf(all)
+	slices.SortFunc(g.ErrorKinds, func(a, b load.ErrorKind) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.What, b.What))
+	})
+	g.RequestBytes, g.AnswerBytes = g.Calls*uint64(payload), g.Calls*uint64(payload)
+	if seconds > 0 {
+		g.CallsPerSecond = float64(g.Calls) / seconds
+		g.BytesPerSecond = float64(g.RequestBytes+g.AnswerBytes) / seconds
+	}
 	encoded, err := all.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
 	if err != nil {
 		return g, fmt.Errorf("peers: histogram: %w", err)
 	}
-	g.Histogram = string(encoded)
+	// A closed loop: latency is service time.
+	g.Latency, g.Histogram = load.LatencyOf(all), string(encoded)
+	g.ServiceTime, g.ServiceHistogram = g.Latency, g.Histogram
 	return g, nil
 }

@@ -207,8 +207,8 @@ func TestWrongAnswers(t *testing.T) {
 	for _, tt := range tests {
 		callers := []*caller{newCaller(fake{tt.echo}, 0, 32), newCaller(fake{tt.echo}, 1, 32)}
 		for _, c := range callers {
-			c.run(t.Context(), time.Now(), time.Millisecond)
-			if n := tt.want(c); n == 0 || n != c.counts.Calls+c.counts.Errors() || (c.firstFail == "") != (tt.name == "right") {
+			c.run(t.Context(), t.Context(), time.Now(), 0, time.Millisecond)
+			if n := tt.want(c); n == 0 || n != c.counts.Calls+c.counts.Errors() || (c.firstFail == "") != (tt.name == "right") || c.kinds[c.firstFail] != c.counts.Errors() {
 				t.Errorf("%s: %+v %q", tt.name, c.counts, c.firstFail)
 			}
 		}
@@ -229,7 +229,7 @@ func (fake) Close() error                                       { return nil }
 // TestGiveUp has a server that is gone: callers do not go on until the end.
 func TestGiveUp(t *testing.T) {
 	c := newCaller(fake{func([]byte) ([]byte, error) { return nil, errors.New("gone") }}, 0, 0)
-	c.run(t.Context(), time.Now(), time.Hour)
+	c.run(t.Context(), t.Context(), time.Now(), 0, time.Hour)
 	if c.counts.Failed != giveUp {
 		t.Errorf("%+v", c.counts)
 	}
@@ -246,6 +246,7 @@ func TestConfigIsChecked(t *testing.T) {
 		{"no caller", func(c *Config) { c.Callers = 0 }},
 		{"more connections than callers", func(c *Config) { c.Connections = 3 }},
 		{"a negative number of connections", func(c *Config) { c.Connections = -1 }},
+		{"a negative warm-up", func(c *Config) { c.WarmUp = -1 }},
 		{"a negative payload", func(c *Config) { c.Payload = -1 }},
 		{"a payload over what a message holds", func(c *Config) { c.Payload = 4 << 20 }},
 	}
@@ -269,6 +270,70 @@ func TestLargestPayload(t *testing.T) {
 	config.Callers, config.Payload = 1, ttrpcPayload
 	if r, err := Run(t.Context(), config); err != nil || r.Calls == 0 || r.Errors() != 0 {
 		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestWarmUp makes calls that do not count, and says when those begin that do.
+func TestWarmUp(t *testing.T) {
+	for _, system := range append(withServer, Credrpc) {
+		config := short(system, serve(t, system))
+		config.WarmUp = 50 * time.Millisecond
+		var told []string
+		var begun time.Time
+		started := time.Now()
+		config.Begin = func() { begun = time.Now(); told = append(told, "begin") }
+		config.End = func() { told = append(told, "end") }
+		r, err := Run(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := r.DecodeService()
+		if err != nil || uint64(h.TotalCount()) != r.Calls || r.Calls == 0 || r.Errors() != 0 || r.Interrupted {
+			t.Errorf("%s: %v, %+v", system, err, r.Counts)
+		}
+		since := time.Since(begun).Seconds()
+		if strings.Join(told, " ") != "begin end" || begun.Sub(started) < config.WarmUp || r.WarmUp != 0.05 || r.Seconds < config.Duration.Seconds() || r.Seconds > since+1 {
+			t.Errorf("%s: told %v, %v s, begun %v ago", system, told, r.Seconds, since)
+		}
+		if want := r.Calls * 64; r.RequestBytes+r.AnswerBytes != want || r.BytesPerSecond != float64(want)/r.Seconds {
+			t.Errorf("%s: %d and %d bytes of %d calls", system, r.RequestBytes, r.AnswerBytes, r.Calls)
+		}
+	}
+}
+
+// TestWarmUpApart checks which calls of a caller count.
+func TestWarmUpApart(t *testing.T) {
+	made := uint64(0)
+	c := newCaller(fake{func(p []byte) ([]byte, error) {
+		if made++; made <= 3 {
+			time.Sleep(20 * time.Millisecond) // three calls begin before, at most
+		}
+		return bytes.Clone(p), nil
+	}}, 0, 32)
+	c.run(t.Context(), t.Context(), time.Now(), 30*time.Millisecond, 65*time.Millisecond)
+	if c.counts.Calls+1 > made || c.counts.Calls+3 < made || uint64(c.latency.TotalCount()) != c.counts.Calls {
+		t.Errorf("%d of %d calls count", c.counts.Calls, made)
+	}
+}
+
+// TestInterrupt ends runs before their time: with what there is, and in the warm-up.
+func TestInterrupt(t *testing.T) {
+	for _, system := range withServer {
+		path := serve(t, system)
+		for _, warmUp := range []time.Duration{0, time.Hour} {
+			ctx, cancel := context.WithCancel(t.Context())
+			began, ended := false, false
+			time.AfterFunc(50*time.Millisecond, cancel)
+			config := Config{System: system, Path: path, Callers: 2, Payload: 32, Duration: time.Hour, WarmUp: warmUp,
+				Begin: func() { began = true }, End: func() { ended = true }}
+			r, err := Run(ctx, config)
+			if err != nil {
+				t.Fatalf("%s: %v", system, err)
+			}
+			if !r.Interrupted || r.Errors() != 0 || (r.Calls > 0) != (warmUp == 0) || began != (warmUp == 0) || !ended {
+				t.Errorf("%s after a warm-up of %v: %+v, begun %v, ended %v", system, warmUp, r.Counts, began, ended)
+			}
+		}
 	}
 }
 

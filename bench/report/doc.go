@@ -57,6 +57,9 @@
 //	waiting    else: both sides waited for one another, as with one caller
 //	           and one call at a time, where every call is two wakeups
 //
+// Texts also call generator client-bound, cores machine-bound and server
+// server-bound.
+//
 // The cores that a server can use are its threads or event loops, at most those
 // of the machine. Nearly all of a caller's time is spent in the kernel, which
 // makes, connects and frees a socket for every call; that is more than it does

@@ -20,6 +20,8 @@ type Server struct {
 	Cores   int    `json:"cores"` // most cores that it can use at the same time
 	Checks  Checks `json:"checks_credentials"`
 	Against string `json:"against,omitempty"` // name of the server that it is compared with, apart from floor and reference
+	// GoVersion built its program, "" if it is not in Go, or may not be read.
+	GoVersion string `json:"go_version,omitempty"`
 }
 
 // A Setting is what was chosen for a report and is the same for all of its runs.
@@ -79,6 +81,12 @@ type Run struct {
 	// Process is what the server's process used in the measured part of the run,
 	// nil if only the processor time is known.
 	Process *measure.Usage `json:"server_process,omitempty"`
+	// Runtime is what the Go runtime of the server did during the run, nil if it was
+	// not asked.
+	Runtime *measure.Runtime `json:"server_runtime,omitempty"`
+	// SystemCalls are those of the server a call, by name: counted in another run of
+	// the same load, which is slower. nil if they were not counted.
+	SystemCalls map[string]float64 `json:"system_calls_per_call,omitempty"`
 }
 
 // A Bottleneck is what decided how fast the calls of a run went. See the

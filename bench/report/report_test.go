@@ -106,9 +106,10 @@ func example(t *testing.T) *Report {
 	batch, one := load.Load{Batch: 32, Callers: 1}, load.Load{Batch: 1, Callers: 1}
 	r := &Report{
 		Machine: measure.Machine{Kernel: "Linux 6.1", CPUModel: "Example CPU", Cores: 2, GoVersion: "go1.26", GOMAXPROCS: 2, SOMAXCONN: 4096},
-		Servers: []Server{{"floor-1", KindFloor, 1, CheckCalls, ""}, {"floor-2", KindFloor, 2, CheckCalls, ""}, {KindReference, KindReference, 2, CheckConnections, ""}, {"eventloop", "eventloop", 1, CheckCalls, ""}},
-		Loads:   []load.Load{batch, one},
-		Rounds:  2, Seconds: 1, Payload: 32, Seed: 1,
+		Servers: []Server{{Name: "floor-1", Kind: KindFloor, Cores: 1, Checks: CheckCalls}, {Name: "floor-2", Kind: KindFloor, Cores: 2, Checks: CheckCalls},
+			{Name: KindReference, Kind: KindReference, Cores: 2, Checks: CheckConnections}, {Name: "eventloop", Kind: "eventloop", Cores: 1, Checks: CheckCalls}},
+		Loads:  []load.Load{batch, one},
+		Rounds: 2, Seconds: 1, Payload: 32, Seed: 1,
 	}
 	speed := map[load.Load]map[string]uint64{
 		batch: {"floor-1": 100000, "floor-2": 80000, KindReference: 40000, "eventloop": 90000},

@@ -98,9 +98,9 @@ func (r *Report) remarks() []string {
 		"calls/s: median of the rounds. Ratios: median of the rounds' ratios (95 % confidence interval). Latency: all rounds. CPU: the server's, a call.",
 	}
 	lines = append(lines, Legend(r.ratiosShown())...)
-	lines = append(lines, r.remarkOn(BoundByGenerator, "The load generator was the bottleneck, so the server's own limit is higher: ",
+	lines = append(lines, r.remarkOn(BoundByGenerator, "The load generator was the bottleneck (client-bound), so the server's own limit is higher: ",
 		"The load generator was the bottleneck in no load."))
-	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another: ", ""); line != "" {
+	if line := r.remarkOn(BoundByCores, "Server and load generator, or other processes, took cores from one another (machine-bound): ", ""); line != "" {
 		lines = append(lines, line)
 	}
 	if line := r.remarkOn(BoundByWaiting, "Server and load generator waited for one another, neither was busy: ", ""); line != "" {

@@ -45,6 +45,10 @@ const (
 	Eventloop       = "eventloop"         // handlers may block: the default
 	EventloopOnLoop = "eventloop-on-loop" // handlers on the event loop
 	Gnet            = "gnet"              // gnet's own engine
+	S6              = "s6"                // s6's programs, a process for every call
+	TTRPC           = "ttrpc"             // and the others of package credrpc/bench/peers
+	GRPC            = "grpc"
+	NetRPC          = "netrpc"
 )
 
 // ErrServer reports a server that did not start or ended before its time.
@@ -59,9 +63,13 @@ type variant struct {
 	// [load.Result] as JSON. nil is the one of this program.
 	generator func(socket string, config load.Config) []string
 
-	// probe returns nil if the server that listens at socket is ready. nil is a
+	// ping returns nil if the server that listens at socket is ready. nil is a
 	// call of the protocol.
-	probe func(socket string) error
+	ping func(socket string) error
+
+	// probed says that the server takes the flag --probe-fd and can then be asked
+	// what its Go runtime does. See package probe.
+	probed bool
 
 	// forks says that the server works in child processes that end.
 	forks bool
@@ -187,6 +195,7 @@ func selfVariant(name string, cores int, args ...string) variant {
 		command: func(b *Bench, _ context.Context, socket string) ([]string, error) {
 			return append(append([]string{b.Self}, args...), socket), nil
 		},
+		probed: true,
 	}
 }
 
@@ -197,19 +206,22 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 		return nil, err
 	}
 	socket := filepath.Join(dir, strconv.Itoa(len(b.children)))
+	if v.probed {
+		v = v.with("--probe-fd", strconv.Itoa(probeFD))
+	}
 	command, err := v.command(b, ctx, socket)
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChild(v.Name, command)
+	c, err := startChild(v.Name, command, v.probed)
 	if err != nil {
 		return nil, err
 	}
 	c.socket, c.generator = socket, v.generator
 	b.children = append(b.children, c)
-	ready := probe
-	if v.probe != nil {
-		ready = v.probe
+	ready := ping
+	if v.ping != nil {
+		ready = v.ping
 	}
 	if err := c.ready(ctx, ready, 10*time.Second); err != nil {
 		return nil, err

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/measure"
+	"credrpc/bench/probe"
 	"credrpc/frame"
 )
 
@@ -22,15 +26,16 @@ import (
 // than a server takes to drain.
 const stopTimeout = 10 * time.Second
 
-// probeTimeout is how long one call may take while a server starts, also under
+// pingTimeout is how long one call may take while a server starts, also under
 // strace.
-const probeTimeout = 2 * time.Second
+const pingTimeout = 2 * time.Second
 
 // A child is a server process.
 type child struct {
 	name      string
 	socket    string
 	generator func(socket string, config load.Config) []string // see variant
+	probe     *probe.Client                                    // nil: it cannot be asked
 	cmd       *exec.Cmd
 	stderr    tail
 	ended     chan struct{} // closed when the process has ended; err is set before
@@ -44,12 +49,25 @@ func isolated() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// startChild starts a process.
-func startChild(name string, command []string) (*child, error) {
+// probeFD is the descriptor of the probe's channel in a server.
+const probeFD = 3
+
+// startChild starts a process. If it is probed, it has a channel as descriptor
+// [probeFD].
+func startChild(name string, command []string, probed bool) (*child, error) {
 	c := &child{name: name, cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
 	c.cmd.SysProcAttr = isolated()
 	c.cmd.Stderr = &c.stderr
+	if probed {
+		client, theirs, err := probe.New()
+		if err != nil {
+			return nil, err
+		}
+		defer theirs.Close()
+		c.probe, c.cmd.ExtraFiles = client, []*os.File{theirs}
+	}
 	if err := c.cmd.Start(); err != nil {
+		c.closeProbe()
 		return nil, fmt.Errorf("%w: %s: %w", ErrServer, name, err)
 	}
 	go func() {
@@ -59,11 +77,11 @@ func startChild(name string, command []string) (*child, error) {
 	return c, nil
 }
 
-// ready waits until probe says that the server is ready.
-func (c *child) ready(ctx context.Context, probe func(socket string) error, timeout time.Duration) error {
+// ready waits until ping says that the server is ready.
+func (c *child) ready(ctx context.Context, ping func(socket string) error, timeout time.Duration) error {
 	var last error
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); {
-		if last = probe(c.socket); last == nil {
+		if last = ping(c.socket); last == nil {
 			return nil
 		}
 		select {
@@ -77,8 +95,8 @@ func (c *child) ready(ctx context.Context, probe func(socket string) error, time
 	return fmt.Errorf("%w: %s does not answer: %w", ErrServer, c.name, last)
 }
 
-// probe makes one call, whose request is one piece as the floor needs it.
-func probe(socket string) error {
+// ping makes one call, whose request is one piece as the floor needs it.
+func ping(socket string) error {
 	request, err := frame.AppendRequest(nil, []byte("ready?"))
 	if err != nil {
 		return err
@@ -88,7 +106,7 @@ func probe(socket string) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(pingTimeout)); err != nil {
 		return err
 	}
 	if _, err := conn.Write(request); err != nil {
@@ -119,8 +137,40 @@ func (c *child) failure() error {
 	return fmt.Errorf("%w: %s ended: %v\n%s", ErrServer, c.name, c.err, c.stderr.String())
 }
 
+// beginProbe has the server begin to count, and to write files, if it can be asked.
+func (c *child) beginProbe(files probe.Files) error {
+	if c.probe == nil {
+		return nil
+	}
+	if err := c.probe.Begin(files); err != nil {
+		return errors.Join(c.alive(), fmt.Errorf("suite: %s: %w", c.name, err))
+	}
+	return nil
+}
+
+// endProbe returns what the Go runtime of the server did since [child.beginProbe],
+// nil if it cannot be asked.
+func (c *child) endProbe() (*measure.Runtime, error) {
+	if c.probe == nil {
+		return nil, nil
+	}
+	r, err := c.probe.End()
+	if err != nil {
+		return nil, errors.Join(c.alive(), fmt.Errorf("suite: %s: %w", c.name, err))
+	}
+	return r, nil
+}
+
+// closeProbe closes the channel, if there is one.
+func (c *child) closeProbe() {
+	if c.probe != nil {
+		c.probe.Close()
+	}
+}
+
 // stop ends the process group of the child, with force if it must be.
 func (c *child) stop() {
+	defer c.closeProbe()
 	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGTERM) // ESRCH if it has ended
 	select {
 	case <-c.ended:

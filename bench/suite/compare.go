@@ -13,6 +13,7 @@ import (
 	"credrpc/bench/floor"
 	"credrpc/bench/load"
 	"credrpc/bench/measure"
+	"credrpc/bench/probe"
 	"credrpc/bench/report"
 	"credrpc/bench/s6chain"
 )
@@ -102,6 +103,7 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 		if err != nil {
 			return nil, err
 		}
+		v.GoVersion = measure.GoVersionOf(process.cmd.Process.Pid)
 		r.Servers = append(r.Servers, v.Server)
 		started = append(started, competitor{v, process})
 		config := load.Config{Load: load.Load{Batch: 32, Callers: 1}, Payload: c.Payload, Duration: warmUp}
@@ -148,6 +150,20 @@ func (b *Bench) rounds(ctx context.Context, c Comparison, competitors []competit
 
 // run makes one load on one server and measures both.
 func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
+	if err := s.beginProbe(probe.Files{}); err != nil {
+		return nil, err
+	}
+	run, err := b.runUnprobed(ctx, s, config)
+	runtime, probeErr := s.endProbe()
+	if err = errors.Join(err, probeErr); err != nil {
+		return nil, err
+	}
+	run.Runtime = runtime
+	return run, nil
+}
+
+// runUnprobed is run without what the server says itself.
+func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
 	cpu, err := s.used()
 	if err != nil {
 		return nil, err

@@ -17,9 +17,23 @@
 // Every server is made to ask for a backlog of at least 4096 connections, or for
 // net.core.somaxconn, which caps it.
 //
+// Servers in Go have a channel, over which they are asked what their runtime did
+// during a run (package probe). Nothing is said on it while a load is measured.
+//
+// # A scenario
+//
+// One load of any kind on one server. [window] is its measured part: what the
+// server is asked and what records it begin right before the first look at the
+// processes and end right after the last. What the server or perf writes is in the
+// temporary directory until the run is over, and is then put where it is wanted.
+//
 // # Benchmarks
 //
 //	scenario.go  one load of any kind on one server
+//	target.go    the server of a scenario, and what it cannot do
+//	generate.go  its load, also that of another program
+//	window.go    its measured part
+//	profiles.go  the files that are made in it; perf.go: by perf
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls

@@ -108,9 +108,12 @@ func (files *ruleFiles) paths(args []string) []string {
 	return args
 }
 
-// s6Step is the chain of s6's programs. How many cores it can use, nobody says:
-// every call is a process.
-func s6Step(_ *LadderConfig, files *ruleFiles) variant {
+// s6Step is the chain of s6's programs.
+func s6Step(_ *LadderConfig, files *ruleFiles) variant { return s6Variant(files.file) }
+
+// s6Variant is the chain of s6's programs, with a file of rules. How many cores it
+// can use, nobody says: every call is a process.
+func s6Variant(rules string) variant {
 	return variant{
 		Server: report.Server{Cores: 1 << 10, Checks: report.CheckCalls},
 		command: func(b *Bench, ctx context.Context, socket string) ([]string, error) {
@@ -122,7 +125,7 @@ func s6Step(_ *LadderConfig, files *ruleFiles) variant {
 			if err != nil {
 				return nil, err
 			}
-			return s6chain.Command(socket, files.file, echo)
+			return s6chain.Command(socket, rules, echo)
 		},
 		forks:      true,
 		native:     true,

@@ -47,8 +47,8 @@ func TestPeerCommands(t *testing.T) {
 	c := &PeersConfig{Connections: 4, Program: "/peers"}
 	config := load.Config{Load: load.Load{Batch: 1, Callers: 16}, Payload: 7, Duration: time.Second / 4}
 	tests := []struct{ name, command, generator string }{
-		{"grpc", "/peers server grpc /socket", "/peers load grpc --json --socket /socket --callers 16 --connections 4 --payload 7 --seconds 0.25"},
-		{EventloopClient, "/self server eventloop --loops 0 /socket", "/peers load credrpc --json --socket /socket --callers 16 --connections 4 --payload 7 --seconds 0.25"},
+		{"grpc", "/peers server grpc /socket", "/peers load grpc --json --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
+		{EventloopClient, "/self server eventloop --loops 0 /socket", "/peers load credrpc --json --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
 		{Eventloop, "/self server eventloop --loops 0 /socket", ""},
 	}
 	for _, tt := range tests {

@@ -119,7 +119,8 @@ func (c *PeersConfig) peer(name string) variant {
 			return []string{c.Program, "server", name, socket}, nil
 		},
 		generator: c.generator(name),
-		probe:     accepts,
+		probed:    true,
+		ping:      accepts,
 	}
 }
 
@@ -131,6 +132,7 @@ func (c *PeersConfig) generator(system string) func(socket string, config load.C
 			"--callers", strconv.Itoa(config.Load.Callers),
 			"--connections", strconv.Itoa(min(c.Connections, config.Load.Callers)),
 			"--payload", strconv.Itoa(config.Payload),
+			"--warm-up", seconds(config.WarmUp),
 			"--seconds", seconds(config.Duration)}
 	}
 }

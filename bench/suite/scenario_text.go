@@ -196,6 +196,11 @@ func (r *scenarioText) writeCosts(b *strings.Builder) {
 			mib(p.MemoryAfter.RSS), mib(p.MemoryAfter.RSS)-mib(p.MemoryBefore.RSS),
 			p.DescriptorsAfter, p.DescriptorsAfter-p.DescriptorsBefore, p.ThreadsAfter, p.ThreadsAfter-p.ThreadsBefore)
 	}
+	r.writeRuntime(b, calls)
+	r.writeSystemCalls(b)
+	if checks := r.Servers[0].Checks; checks != "" {
+		fmt.Fprintf(b, "credentials  taken %s\n", checks)
+	}
 	fmt.Fprintf(b, "client       %s\n", cpu(run.UserSeconds, run.SystemSeconds))
 	if all := run.MachineBusySeconds + run.MachineIdleSeconds; all > 0 {
 		fmt.Fprintf(b, "machine      %.0f %% of %d cores busy\n", run.MachineBusySeconds/all*100, r.Machine.Cores)
@@ -205,17 +210,47 @@ func (r *scenarioText) writeCosts(b *strings.Builder) {
 	}
 }
 
+// writeRuntime says what the Go runtime of the server did, if it was asked.
+func (r *scenarioText) writeRuntime(b *strings.Builder, calls float64) {
+	g := r.run.Runtime
+	if g == nil {
+		return
+	}
+	fmt.Fprintf(b, "Go runtime   a call %.3f allocations, %.1f bytes, %.4f new goroutines; %d goroutines (%+d), %s, GOMAXPROCS %d\n",
+		float64(g.Allocations)/calls, float64(g.AllocatedBytes)/calls, float64(g.GoroutinesCreated)/calls,
+		g.GoroutinesAfter, g.GoroutinesAfter-g.GoroutinesBefore, r.Servers[0].GoVersion, g.GOMAXPROCS)
+	fmt.Fprintf(b, "             %d garbage collections", g.Collections)
+	if server := r.run.ServerUserSeconds + r.run.ServerSystemSeconds; g.Collections > 0 && server > 0 {
+		fmt.Fprintf(b, ": %.1f %% of the server's CPU, pauses of %.2f ms together", g.GCSeconds/server*100, g.GCPauses*1e3)
+	}
+	b.WriteString("; ")
+	if g.SchedulerWaits > 0 {
+		fmt.Fprintf(b, "goroutines that could run waited p50 %.1f, p99 %.1f µs for a processor\n", g.SchedulerP50, g.SchedulerP99)
+		return
+	}
+	b.WriteString("no goroutine that could run was seen to wait for a processor\n")
+}
+
+// writeSystemCalls says how many system calls the server makes, if they were counted.
+func (r *scenarioText) writeSystemCalls(b *strings.Builder) {
+	if len(r.run.SystemCalls) == 0 {
+		return
+	}
+	total, names := systemCalls(r.run.SystemCalls)
+	fmt.Fprintf(b, "system calls %.2f a call, in another run under strace: %s\n", total, names)
+}
+
 func mib(n uint64) float64 { return float64(n) / (1 << 20) }
 
 // verdict says what a bottleneck means for the figures.
 func verdict(b report.Bottleneck) string {
 	switch b {
 	case report.BoundByServer:
-		return "the server was busy, and the figures are its own"
+		return "server-bound, the server was busy, and the figures are its own"
 	case report.BoundByGenerator:
-		return "the load generator was late or busy, and the figures say nothing about the server's limit"
+		return "client-bound, the load generator was late or busy, and the figures say nothing about the server's limit"
 	case report.BoundByCores:
-		return "server, load generator and other processes took cores from one another"
+		return "machine-bound, server, load generator and other processes took cores from one another"
 	}
 	return "neither side was busy: each waited for the other, or for the next arrival"
 }

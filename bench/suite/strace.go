@@ -2,6 +2,7 @@ package suite
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,89 +17,193 @@ import (
 
 	"credrpc/bench/floor"
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 )
 
 // ErrNoStrace reports that strace is not installed.
 var ErrNoStrace = errors.New("suite: strace is not installed")
 
-// SystemCalls says how many system calls a server makes a call.
-type SystemCalls struct {
-	Server  string             `json:"server"`
-	Calls   uint64             `json:"calls"` // of the protocol
-	PerCall float64            `json:"system_calls_per_call"`
-	ByName  map[string]float64 `json:"by_name"` // system calls a call
-	Errors  uint64             `json:"errors"`
-}
+// countedTime is the longest that the run of a scenario lasts whose system calls are
+// counted. Nobody tuned it.
+const countedTime = time.Second
 
 // Strace counts the system calls of servers under a load. Each server runs twice
 // under strace, with and without the load, and what it does without, starting
-// and stopping, does not count. It returns [ErrNoStrace] where that is missing.
-func (b *Bench) Strace(ctx context.Context, servers []string, config load.Config, loops int) ([]SystemCalls, error) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		return nil, ErrNoStrace
-	}
+// and stopping, does not count. The report has what was found before ctx ended. It
+// returns [ErrNoStrace] where that is missing.
+func (b *Bench) Strace(ctx context.Context, servers []string, config load.Config, loops int) (*report.Report, error) {
+	c := Comparison{Loads: []load.Load{config.Load}, Rounds: 1, Duration: config.Duration, Payload: config.Payload}
+	r := c.report("strace")
+	r.Title = "System calls a call, counted by strace, which slows everything down"
 	all, err := variants(servers, loops)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	var results []SystemCalls
 	for i, v := range all {
 		b.Progress(float64(i)/float64(len(all)), "counting system calls of "+v.Name)
-		idle, _, err := b.traced(ctx, strace, v, nil)
+		run := report.Run{Server: v.Name}
+		run.SystemCalls, err = b.counted(ctx, v, b.start, func(server *child) (*load.Result, error) {
+			result, err := b.load(ctx, server, config)
+			if err == nil {
+				run.Result = *result
+			}
+			return result, err
+		})
 		if errors.Is(err, floor.ErrNoCompiler) {
+			leaveOut(r, v.Kind, err.Error())
 			continue
 		}
 		if err != nil {
-			return results, err
+			return r, finish(ctx, r, err)
 		}
-		busy, result, err := b.traced(ctx, strace, v, &config)
-		if err != nil {
-			return results, err
-		}
-		s := SystemCalls{Server: v.Name, Calls: result.Calls, Errors: result.Errors(), ByName: map[string]float64{}}
-		for name, n := range busy {
-			if more := float64(n) - float64(idle[name]); more > 0 && s.Calls > 0 {
-				s.ByName[name] = more / float64(s.Calls)
-				s.PerCall += s.ByName[name]
-			}
-		}
-		results = append(results, s)
+		r.Servers = append(r.Servers, v.Server)
+		r.Runs = append(r.Runs, run)
 	}
-	return results, nil
+	return r, finish(ctx, r, nil)
 }
 
-// traced runs a server under strace, with a load unless that is nil, and returns
-// its system calls by name.
-func (b *Bench) traced(ctx context.Context, strace string, v variant, config *load.Config) (map[string]uint64, *load.Result, error) {
+// addSystemCalls counts the system calls of a scenario's server in another run of
+// its load, and adds them to the run.
+func (b *Bench) addSystemCalls(ctx context.Context, s *Scenario, server *target, r *report.Report, run *report.Run) error {
+	if ctx.Err() != nil {
+		r.Notices = append(r.Notices, "System calls were not counted: the run was interrupted.")
+		return nil
+	}
+	config := s.Load
+	config.WarmUp, config.Duration = 0, min(config.Duration, countedTime)
+	if config.Arrivals != nil {
+		first := config.Arrivals.Steps[0]
+		first.Duration = min(first.Duration, countedTime)
+		config.Arrivals = &load.Arrivals{Poisson: config.Arrivals.Poisson, Steps: load.Steps{first}}
+	}
+	b.Progress(1, "counting system calls of "+server.Name)
+	var err error
+	if server.child == nil {
+		run.SystemCalls, err = b.countedRunning(server.pid, func() (*load.Result, error) {
+			return b.drive(ctx, server, config, load.Distribution{})
+		})
+	} else {
+		start := func(ctx context.Context, v variant) (*child, error) { return b.startFor(ctx, v, s) }
+		run.SystemCalls, err = b.counted(ctx, server.variant, start, func(c *child) (*load.Result, error) {
+			return b.drive(ctx, &target{variant: server.variant, socket: c.socket}, config, load.Distribution{})
+		})
+	}
+	if errors.Is(err, ErrNoStrace) {
+		r.Notices = append(r.Notices, "System calls were not counted: strace is not installed.")
+		return nil
+	}
+	return err
+}
+
+// counted starts a server twice under strace, and returns how many system calls more
+// it makes, for each call of the load that is made when it runs the second time.
+func (b *Bench) counted(ctx context.Context, v variant, start func(context.Context, variant) (*child, error), makeLoad func(*child) (*load.Result, error)) (map[string]float64, error) {
+	var counts [2]map[string]uint64 // without the load, with it
+	var result *load.Result
+	for i := range counts {
+		server, output, err := b.traced(ctx, v, start)
+		if err != nil {
+			return nil, err
+		}
+		if i == 1 {
+			if result, err = makeLoad(server); err != nil {
+				return nil, err
+			}
+		}
+		server.stop() // strace blocks the signal and ends after the server, with its summary
+		if counts[i], err = readSummaryOf(output); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, server.stderr.String())
+		}
+	}
+	return perCall(counts[0], counts[1], result.Calls+result.Errors()), nil
+}
+
+// traced starts a server under strace, whose summary will be in output when the
+// server has stopped.
+func (b *Bench) traced(ctx context.Context, v variant, start func(context.Context, variant) (*child, error)) (server *child, output string, err error) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		return nil, "", ErrNoStrace
+	}
 	dir, err := b.directory()
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
-	output := filepath.Join(dir, "strace")
+	output = filepath.Join(dir, "strace")
 	command := v.command
 	v.command = func(b *Bench, ctx context.Context, socket string) ([]string, error) {
 		all, err := command(b, ctx, socket)
 		return append([]string{strace, "-f", "-c", "-o", output}, all...), err
 	}
-	server, err := b.start(ctx, v)
+	v.probed = false // its channel makes system calls too
+	server, err = start(ctx, v)
+	return server, output, err
+}
+
+// attachTimeout is how long strace may take to attach to a process, and to let it go.
+const attachTimeout = 10 * time.Second
+
+// countedRunning attaches strace to a process while a load is made, and returns how
+// many system calls it makes for each call.
+func (b *Bench) countedRunning(pid int, makeLoad func() (*load.Result, error)) (map[string]float64, error) {
+	strace, err := exec.LookPath("strace")
 	if err != nil {
-		return nil, nil, err
+		return nil, ErrNoStrace
 	}
-	var result *load.Result
-	if config != nil {
-		if result, err = b.load(ctx, server, *config); err != nil {
-			return nil, nil, err
+	dir, err := b.directory()
+	if err != nil {
+		return nil, err
+	}
+	output := filepath.Join(dir, "strace")
+	tracer, err := startChild("strace", []string{strace, "-f", "-c", "-o", output, "-p", strconv.Itoa(pid)}, false)
+	if err != nil {
+		return nil, err
+	}
+	defer tracer.stop()
+	for deadline := time.Now().Add(attachTimeout); !strings.Contains(tracer.stderr.String(), "attached"); time.Sleep(time.Millisecond) {
+		if err := tracer.alive(); err != nil {
+			return nil, err
+		}
+		if time.Now().After(deadline) {
+			return nil, fmt.Errorf("suite: strace does not attach to %d: %s", pid, tracer.stderr.String())
 		}
 	}
-	server.stop() // strace blocks the signal and ends after the server, with its summary
-	f, err := os.Open(output)
+	result, err := makeLoad()
 	if err != nil {
-		return nil, nil, fmt.Errorf("suite: strace: %w: %s", err, server.stderr.String())
+		return nil, err
+	}
+	tracer.cmd.Process.Signal(os.Interrupt) // it lets the server go on
+	select {
+	case <-tracer.ended:
+	case <-time.After(attachTimeout):
+		return nil, errors.New("suite: strace does not let the server go")
+	}
+	counts, err := readSummaryOf(output)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s", err, tracer.stderr.String())
+	}
+	return perCall(nil, counts, result.Calls+result.Errors()), nil
+}
+
+// perCall divides what was counted more with a load than without it by its calls.
+func perCall(without, with map[string]uint64, calls uint64) map[string]float64 {
+	all := map[string]float64{}
+	for name, n := range with {
+		if before := without[name]; n > before && calls > 0 {
+			all[name] = float64(n-before) / float64(calls)
+		}
+	}
+	return all
+}
+
+// readSummaryOf is readSummary of a file.
+func readSummaryOf(path string) (map[string]uint64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("suite: strace: %w", err)
 	}
 	defer f.Close()
-	counts, err := readSummary(f)
-	return counts, result, err
+	return readSummary(f)
 }
 
 // readSummary reads what strace -c prints: columns "% time", "seconds",
@@ -127,33 +232,42 @@ func readSummary(r io.Reader) (map[string]uint64, error) {
 // rareCall is the number of system calls a call below which a kind is not shown.
 const rareCall = 0.005
 
-// WriteSystemCalls writes the counts as text, a line for each server.
-func WriteSystemCalls(w io.Writer, l load.Load, duration time.Duration, all []SystemCalls) error {
-	if _, err := fmt.Fprintf(w, "system calls a call under %v for %v, traced (tracing slows everything down)\n", l, duration); err != nil {
-		return err
+// WriteSystemCalls writes what [Bench.Strace] found as text, a line for each server.
+func WriteSystemCalls(w io.Writer, r *report.Report) error {
+	var b strings.Builder
+	for i := range r.Runs {
+		run := &r.Runs[i]
+		if i == 0 {
+			fmt.Fprintf(&b, "system calls a call under %v for %gs, traced (tracing slows everything down)\n", run.Load, r.Seconds)
+		}
+		total, names := systemCalls(run.SystemCalls)
+		fmt.Fprintf(&b, "%-18s %6.2f  %s (%d calls, %d errors)\n", run.Server, total, names, run.Calls, run.Errors())
 	}
-	for _, s := range all {
-		names := make([]string, 0, len(s.ByName))
-		for name, n := range s.ByName {
-			if n >= rareCall {
-				names = append(names, name)
-			}
-		}
-		slices.SortFunc(names, func(a, b string) int {
-			if s.ByName[a] != s.ByName[b] {
-				if s.ByName[a] > s.ByName[b] {
-					return -1
-				}
-				return 1
-			}
-			return strings.Compare(a, b)
-		})
-		for i, name := range names {
-			names[i] = fmt.Sprintf("%s %.2f", name, s.ByName[name])
-		}
-		if _, err := fmt.Fprintf(w, "%-18s %6.2f  %s (%d calls, %d errors)\n", s.Server, s.PerCall, strings.Join(names, ", "), s.Calls, s.Errors); err != nil {
-			return err
+	for _, notice := range r.Notices {
+		fmt.Fprintln(&b, notice)
+	}
+	if r.Interrupted {
+		b.WriteString("Interrupted.\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// systemCalls returns the sum of what was counted, and the kinds, the most frequent
+// first.
+func systemCalls(byName map[string]float64) (total float64, names string) {
+	var shown []string
+	for name, n := range byName {
+		total += n
+		if n >= rareCall {
+			shown = append(shown, name)
 		}
 	}
-	return nil
+	slices.SortFunc(shown, func(a, b string) int {
+		return cmp.Or(cmp.Compare(byName[b], byName[a]), strings.Compare(a, b))
+	})
+	for i, name := range shown {
+		shown[i] = fmt.Sprintf("%s %.2f", name, byName[name])
+	}
+	return total, strings.Join(shown, ", ")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 )
 
 func TestVariants(t *testing.T) {
@@ -155,14 +156,27 @@ func TestLongDirectory(t *testing.T) {
 }
 
 func TestWriteSystemCalls(t *testing.T) {
+	r := &report.Report{Seconds: 1, Notices: []string{"floor is left out: no compiler."}, Runs: []report.Run{
+		{Server: "eventloop", SystemCalls: map[string]float64{"close": 1, "accept4": 1, "recvmsg": 3, "futex": 0.001}},
+	}}
+	r.Runs[0].Load, r.Runs[0].Calls = load.Load{Batch: 32, Callers: 1}, 1000
 	var text strings.Builder
-	err := WriteSystemCalls(&text, load.Load{Batch: 32, Callers: 1}, time.Second, []SystemCalls{
-		{Server: "eventloop", Calls: 1000, PerCall: 5.001, ByName: map[string]float64{"close": 1, "accept4": 1, "recvmsg": 3, "futex": 0.001}},
-	})
-	if err != nil {
+	if err := WriteSystemCalls(&text, r); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(text.String(), "5.00  recvmsg 3.00, accept4 1.00, close 1.00 (1000 calls, 0 errors)\n") {
-		t.Errorf("%s", text.String())
+	for _, want := range []string{"under b32x1 for 1s", "5.00  recvmsg 3.00, accept4 1.00, close 1.00 (1000 calls, 0 errors)\n", "left out"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in %s", want, text.String())
+		}
+	}
+}
+
+func TestPerCall(t *testing.T) {
+	got := perCall(map[string]uint64{"a": 10, "b": 5, "c": 7}, map[string]uint64{"a": 30, "b": 5, "d": 10}, 10)
+	if len(got) != 2 || got["a"] != 2 || got["d"] != 1 {
+		t.Errorf("%v", got)
+	}
+	if got := perCall(nil, map[string]uint64{"a": 1}, 0); len(got) != 0 {
+		t.Errorf("a load without calls: %v", got)
 	}
 }

@@ -20,6 +20,8 @@
 //	eventloop          package server, the handler may block: its default
 //	gnet               gnet's own engine, with the credentials of the connection
 //	                   only; not compared unless it is asked for
+//	s6                 the programs of s6, a process for every call; run only
+//	ttrpc, grpc, netrpc  package credrpc/bench/peers; run and peers only
 //
 // They echo. All are processes of their own that live as long as the comparison;
 // in every round each has every load, in a changing order.

@@ -16,6 +16,7 @@ const drainTimeout = 5 * time.Second
 // An eventloopServer runs package server with an echo handler.
 type eventloopServer struct {
 	socketArg
+	probed
 	echoHandler
 	OnLoop         bool          `help:"Run the handler on the event loop. It then must not sleep."`
 	Loops          int           `default:"0" help:"Event loops; 0 is the server's default."`
@@ -31,6 +32,7 @@ type eventloopServer struct {
 func (c *eventloopServer) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
+	c.listen()
 	srv := &server.Server{
 		Handler:        server.HandlerFunc(c.answer),
 		HandlerOnLoop:  c.OnLoop,

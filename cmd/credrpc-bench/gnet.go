@@ -10,6 +10,7 @@ import (
 // A gnetServer runs the protocol on gnet's own engine.
 type gnetServer struct {
 	socketArg
+	probed
 	Loops int `default:"1" help:"Event loops besides the goroutine that accepts."`
 }
 
@@ -17,6 +18,7 @@ type gnetServer struct {
 func (c *gnetServer) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
+	c.listen()
 	srv := &gnetserver.Server{Loops: c.Loops, MaxPayload: load.MaxPayload, Log: os.Stderr}
 	return srv.ListenAndServe(ctx, c.Path)
 }

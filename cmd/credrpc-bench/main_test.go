@@ -237,7 +237,7 @@ func TestServerKilled(t *testing.T) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
 		line, _ := os.ReadFile(file)
-		if !bytes.Contains(line, []byte("server\x00reference\x00"+dir)) {
+		if !bytes.Contains(line, []byte("server\x00reference\x00")) || !bytes.Contains(line, []byte(dir)) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))

@@ -23,6 +23,11 @@ What a server does under 20,000 calls a second that arrive at random, whatever i
 
 	credrpc-bench run --rate 20000 --arrivals poisson
 
+Where the server spends its time, and with which system calls:
+
+	credrpc-bench run --callers 64 --pprof cpu.pprof --syscalls
+	go tool pprof -top cpu.pprof
+
 What ten thousand connections that send nothing cost:
 
 	credrpc-bench idle --connections 10000

@@ -91,15 +91,9 @@ func TestLadderSteps(t *testing.T) {
 }
 
 func TestPeers(t *testing.T) {
-	build := exec.Command("go", "build", "-C", "../../bench/peers", "-o", filepath.Join(t.TempDir(), "p"), "./cmd/credrpc-peers")
-	if out, err := build.CombinedOutput(); err != nil {
-		if os.Getenv("CREDRPC_CI") == "1" {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		t.Skipf("bench/peers cannot be built here, which takes the network once: %v\n%s", err, out)
-	}
+	program := buildPeers(t)
 	file := filepath.Join(t.TempDir(), "peers.json")
-	out, err := run(t, "peers", "--rounds", "2", "--seconds", "0.05", "--loads", "t1,t3", "--connections", "1", "--json", file)
+	out, err := run(t, "peers", "--rounds", "2", "--seconds", "0.05", "--loads", "t1,t3", "--connections", "1", "--program", program, "--json", file)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

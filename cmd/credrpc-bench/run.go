@@ -17,12 +17,13 @@ import (
 
 // A runCommand makes one load on one server.
 type runCommand struct {
-	Server string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Server to start: ${enum}."`
-	Loops  int    `default:"0" help:"Event loops of package server, threads of the floor; 0 is its default."`
-	Rules  string `placeholder:"PATH" help:"Access rules of package server, a file or a directory; without them everybody may call but --hostile denied."`
-	Socket string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
-	PID    int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
-	Cores  int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
+	Server  string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet,s6,ttrpc,grpc,netrpc" help:"Server to start: ${enum}."`
+	Loops   int    `default:"0" help:"Event loops of package server and gnet, threads of the floor; 0 is its default."`
+	Rules   string `placeholder:"PATH" help:"Access rules of package server, a file or a directory, or of s6, a file; without them everybody may call but --hostile denied."`
+	Program string `placeholder:"FILE" help:"For ttrpc, grpc and netrpc: the program credrpc-peers; without it, it is built from the clone that the working directory is in."`
+	Socket  string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
+	PID     int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
+	Cores   int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
 
 	Callers  int           `default:"16" help:"Callers at the same time."`
 	Batch    int           `default:"1" help:"Closed loop: calls that each caller sends before it collects their answers."`
@@ -43,6 +44,12 @@ type runCommand struct {
 	Hostile load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. Kinds: slow, half, garbage, early, denied."`
 	Phases  bool          `help:"Measure the phases of a call too, which costs three readings of the clock a call."`
 
+	PProf    string `name:"pprof" placeholder:"FILE" help:"Write a processor profile of the measured part to FILE, for go tool pprof. Of servers in Go that are started, as --trace and --heap. Files are written when the run is over."`
+	Trace    string `placeholder:"FILE" help:"Write a trace of the Go runtime in the measured part to FILE, for go tool trace."`
+	Heap     string `placeholder:"FILE" help:"Write what lives on the heap after the measured part to FILE, for go tool pprof."`
+	Perf     string `placeholder:"FILE" help:"Write what perf record -e cpu-clock -g says of the measured part to FILE, for perf report. Of any server."`
+	Syscalls bool   `help:"Count system calls a call in another run, of at most a second, under strace."`
+
 	output
 	HGRM string `name:"hgrm" placeholder:"FILE" help:"Write the latencies in microseconds to FILE, as HdrHistogram's plotter reads them, and service times to FILE with -service before its extension."`
 }
@@ -53,7 +60,11 @@ func (c *runCommand) Help() string {
 
 Hostile callers: slow sends a byte every 100 ms; half closes after half of a request; garbage sends a length of 4 GiB; early closes before it reads the answer; denied calls properly as user 65534, which the rules deny (needs root). Each begins anew a millisecond after its last attempt.
 
-Interrupted, it prints what it has.`
+ttrpc, grpc and netrpc keep their connections and check who connected, once. Only a closed loop of one call at a time can be put on them.
+
+Profiles and traces cost the server time: compare figures of runs without.
+
+Interrupted, it prints what it has, and files of the part that was made are complete.`
 }
 
 // Validate reports flags that do not go together.
@@ -63,6 +74,12 @@ func (c *runCommand) Validate() error {
 		return errors.New("--rules and --loops are for a server that is started, not for one at --socket")
 	case c.Socket == "" && (c.PID != 0 || c.Cores != 0):
 		return errors.New("--pid and --cores are for a server at --socket; that of a server that is started is known")
+	case c.Program != "" && c.Server != suite.TTRPC && c.Server != suite.GRPC && c.Server != suite.NetRPC:
+		return errors.New("--program is for ttrpc, grpc and netrpc")
+	case c.Socket != "" && (c.PProf != "" || c.Trace != "" || c.Heap != ""):
+		return errors.New("--pprof, --trace and --heap are for a server that is started: one at --socket is not asked; --perf records any process")
+	case c.Socket != "" && c.PID == 0 && (c.Perf != "" || c.Syscalls):
+		return errors.New("--perf and --syscalls need --pid to know which process the server at --socket is")
 	case c.Loops < 0 || c.PID < 0 || c.Cores < 0:
 		return errors.New("--loops, --pid and --cores are not negative")
 	case c.Rate != 0 && c.Steps != nil:
@@ -121,7 +138,13 @@ func (c *runCommand) Run() error {
 		return errors.Join(suite.WriteScenario(w, r), writeHGRM(c.HGRM, &r.Runs[0].Group))
 	}
 	return c.measure(text, func(b *bench) (*report.Report, error) {
-		s := suite.Scenario{Server: c.Server, Loops: c.Loops, Rules: c.Rules, Socket: c.Socket, PID: c.PID, Cores: c.Cores, Load: c.config()}
+		s := suite.Scenario{
+			Server: c.Server, Loops: c.Loops, Rules: c.Rules, Program: c.Program,
+			Socket: c.Socket, PID: c.PID, Cores: c.Cores,
+			Load:        c.config(),
+			Profiles:    suite.Profiles{CPU: c.PProf, Trace: c.Trace, Heap: c.Heap, Perf: c.Perf},
+			SystemCalls: c.Syscalls,
+		}
 		if c.Socket != "" {
 			s.Server = ""
 		}

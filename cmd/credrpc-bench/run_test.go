@@ -23,6 +23,15 @@ type scenario struct {
 	Failed      uint64
 	Refused     uint64
 	Callers     int
+	WarmUp      float64 `json:"warm_up_seconds"`
+	Latency     order
+	ServiceTime order `json:"service_time"`
+	Runtime     *struct {
+		Allocations uint64
+		Created     uint64 `json:"goroutines_created"`
+		Goroutines  int    `json:"goroutines_after"`
+		GOMAXPROCS  int
+	} `json:"server_runtime"`
 	Bytes       float64 `json:"bytes_per_second"`
 	RequestSize int     `json:"payload_bytes"`
 	Interrupted bool
@@ -53,6 +62,12 @@ type scenario struct {
 			RSS uint64 `json:"rss_bytes"`
 		} `json:"memory_after"`
 	} `json:"server_process"`
+}
+
+// An order has order statistics in microseconds.
+type order struct {
+	P90  float64 `json:"p90_us"`
+	P999 float64 `json:"p99.9_us"`
 }
 
 // readScenario reads the only run of a result.
@@ -194,6 +209,10 @@ func TestRunUsage(t *testing.T) {
 		{"--seconds 0", "above 0"},
 		{"--callers 1 --uids 1-2", "each needs one"},
 		{"--server other", "must be one of"},
+		{"--program x", "for ttrpc"},
+		{"--socket x --pid 5 --pprof y", "--perf records any process"},
+		{"--socket x --perf y", "need --pid"},
+		{"--socket x --syscalls", "need --pid"},
 	} {
 		cmd, _ := command(t, append([]string{"run"}, strings.Fields(tt.args)...)...)
 		out, err := cmd.CombinedOutput()
@@ -204,9 +223,17 @@ func TestRunUsage(t *testing.T) {
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"--server floor --answer 50", "floor only echoes"},
+		{"--server floor --trace x", "perf records it"},
 		{"--server floor --payload 1M", "of up to"},
 		{"--server floor --pieces 2", "in one piece"},
 		{"--server reference --rules x", "no access rules"},
+		{"--server gnet --answer 50", "only echoes"},
+		{"--server s6 --pprof x", "perf records it"},
+		{"--server s6 --loops 2", "no event loops"},
+		{"--server grpc --program /x --rate 100", "only make a closed loop"},
+		{"--server ttrpc --program /x --batch 2", "only make a closed loop"},
+		{"--server netrpc --program /x --payload 5-9", "only make a closed loop"},
+		{"--server netrpc --program /does/not/exist", "no such file"},
 		{"--socket /does/not/exist", "does not echo"},
 	} {
 		cmd, _ := command(t, append([]string{"run"}, strings.Fields(tt.args)...)...)
@@ -297,7 +324,7 @@ func TestSlowedClient(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if s := readScenario(t, file); s.Bottleneck != "generator" || s.Offered.Scheduled != 250 || !strings.Contains(out, "bottleneck   generator: ") {
+	if s := readScenario(t, file); s.Bottleneck != "generator" || s.Offered.Scheduled != 250 || !strings.Contains(out, "bottleneck   generator: client-bound, ") {
 		t.Errorf("%s", out)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 
 	"credrpc/bench/floor"
 	"credrpc/bench/load"
+	"credrpc/bench/probe"
 	"credrpc/bench/reference"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +32,23 @@ type serverCommand struct {
 // socketArg is where a server listens.
 type socketArg struct {
 	Path string `arg:"" help:"Socket to make."`
+}
+
+// A probed server is asked by the benchmark what its runtime did. See package probe.
+type probed struct {
+	ProbeFD int `name:"probe-fd" hidden:"" default:"-1" help:"Descriptor on which the benchmark asks; -1 is none."`
+}
+
+// listen obeys the benchmark in a goroutine of its own.
+func (p probed) listen() {
+	if p.ProbeFD < 0 {
+		return
+	}
+	go func() {
+		if err := probe.Serve(p.ProbeFD); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 }
 
 // An echoHandler is what all servers but the floor do: they sleep on a call that
@@ -84,6 +103,7 @@ func (c *floorServer) Run() error {
 // A referenceServer runs the naive server.
 type referenceServer struct {
 	socketArg
+	probed
 	echoHandler
 }
 
@@ -91,6 +111,7 @@ type referenceServer struct {
 func (c *referenceServer) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
+	c.listen()
 	srv := &reference.Server{Handler: func(payload []byte, _ *unix.Ucred) ([]byte, error) {
 		c.before(payload)
 		if c.echo.Wishes(payload) {

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"errors"
-	"os"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -16,20 +15,14 @@ type straceCommand struct {
 	Seconds float64   `default:"2" help:"Length of a run."`
 	Payload int       `default:"32" help:"Bytes of a call's payload."`
 	Loops   int       `default:"0" help:"Event loops of package server; 0 is its default."`
-	JSON    string    `placeholder:"FILE" help:"Write everything to FILE."`
+
+	output
 }
 
 // Run counts and prints, and fails if a call was not answered right.
 func (c *straceCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
+	return c.measure(suite.WriteSystemCalls, func(b *bench) (*report.Report, error) {
 		config := load.Config{Load: c.Load, Payload: c.Payload, Duration: time.Duration(c.Seconds * float64(time.Second))}
-		all, failed := b.Strace(b.ctx, c.Servers, config, c.Loops)
-		b.progress.clear()
-		for _, s := range all {
-			if failed == nil && s.Errors > 0 {
-				failed = errAnswers
-			}
-		}
-		return errors.Join(failed, suite.WriteSystemCalls(os.Stdout, c.Load, config.Duration, all), writeResult(c.JSON, encoding(all)))
+		return b.Strace(b.ctx, c.Servers, config, c.Loops)
 	})
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"credrpc/bench/peers"
+	"credrpc/bench/probe"
 
 	"github.com/alecthomas/kong"
 )
@@ -56,12 +57,21 @@ func untilSignal() (context.Context, context.CancelFunc) {
 type serverCommand struct {
 	System string `arg:"" enum:"ttrpc,grpc,netrpc" help:"One of ${enum}."`
 	Socket string `arg:"" help:"Socket to make."`
+
+	ProbeFD int `name:"probe-fd" hidden:"" default:"-1" help:"Descriptor on which credrpc-bench asks what the runtime did; -1 is none."`
 }
 
 // Run serves until a signal.
 func (c *serverCommand) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
+	if c.ProbeFD >= 0 {
+		go func() {
+			if err := probe.Serve(c.ProbeFD); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}()
+	}
 	return peers.Serve(ctx, c.System, c.Socket)
 }
 
@@ -73,13 +83,22 @@ type loadCommand struct {
 	Connections int     `default:"0" help:"Connections that they share; 0 is one each. credrpc has one a call."`
 	Payload     int     `default:"32" help:"Bytes of a call's payload."`
 	Seconds     float64 `default:"2" help:"How long callers start new calls."`
+	WarmUp      float64 `default:"0" help:"Seconds of calls before, which are not counted."`
 	JSON        bool    `help:"Print the result as JSON."`
+	Tell        bool    `help:"Print a line \"begin\" when calls begin to count, and \"end\" when all callers have ended."`
 }
 
 // Run makes the load and prints what came of it.
 func (c *loadCommand) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
+	tell := func(line string) func() {
+		return func() {
+			if c.Tell {
+				fmt.Println(line)
+			}
+		}
+	}
 	r, err := peers.Run(ctx, peers.Config{
 		System:      c.System,
 		Path:        c.Socket,
@@ -87,6 +106,9 @@ func (c *loadCommand) Run() error {
 		Connections: c.Connections,
 		Payload:     c.Payload,
 		Duration:    time.Duration(c.Seconds * float64(time.Second)),
+		WarmUp:      time.Duration(c.WarmUp * float64(time.Second)),
+		Begin:       tell("begin"),
+		End:         tell("end"),
 	})
 	if err != nil {
 		return err
