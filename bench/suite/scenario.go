@@ -52,19 +52,32 @@ func (b *Bench) Scenario(ctx context.Context, s Scenario) (*report.Report, error
 	if err != nil {
 		return nil, err
 	}
-	s.Load.Path = server.socket
-	if err := s.Load.Validate(); err != nil {
+	run, err := b.offer(ctx, server, s.Load, r)
+	if run == nil {
+		return nil, err
+	}
+	r.Runs, r.Seconds, r.Payload, r.Seed, r.Interrupted = []report.Run{*run}, s.Load.Length().Seconds(), run.Payload, s.Load.Seed, run.Interrupted
+	r.PressureAfter = measure.PressureNow()
+	return r, errors.Join(err, r.Summarise())
+}
+
+// offer makes one load on a server and measures both. If ctx ends, the run has what
+// there is and says so; it is nil if there is none. What is missing in it is a notice
+// of r.
+func (b *Bench) offer(ctx context.Context, server *target, config load.Config, r *report.Report) (*report.Run, error) {
+	config.Path = server.socket
+	if err := config.Validate(); err != nil {
 		return nil, err
 	}
 	w := window{pid: server.pid}
-	total := s.Load.WarmUp + s.Load.Length()
-	result, err := load.Distribute(ctx, s.Load, load.Distribution{
+	total := config.WarmUp + config.Length()
+	result, err := load.Distribute(ctx, config, load.Distribution{
 		Command: b.partCommand,
 		Begin:   w.open,
 		End:     w.close,
 		Progress: func(elapsed time.Duration) {
 			what := "measuring"
-			if elapsed < s.Load.WarmUp {
+			if elapsed < config.WarmUp {
 				what = "warming up"
 			}
 			b.Progress(min(1, elapsed.Seconds()/total.Seconds()), what+" "+server.Name)
@@ -76,11 +89,8 @@ func (b *Bench) Scenario(ctx context.Context, s Scenario) (*report.Report, error
 	if result == nil {
 		return nil, err
 	}
-	run := report.Run{Server: server.Name, Result: *result}
-	err = errors.Join(err, w.measured(r, &run))
-	r.Runs, r.Seconds, r.Payload, r.Seed, r.Interrupted = []report.Run{run}, s.Load.Length().Seconds(), run.Payload, s.Load.Seed, run.Interrupted
-	r.PressureAfter = measure.PressureNow()
-	return r, errors.Join(err, r.Summarise())
+	run := &report.Run{Server: server.Name, Result: *result}
+	return run, errors.Join(err, w.measured(r, run, server.Cores))
 }
 
 // partCommand returns a command that is a part of a load. The file is named as the
@@ -107,7 +117,7 @@ func (b *Bench) target(ctx context.Context, s *Scenario, r *report.Report) (*tar
 	if err != nil {
 		return nil, err
 	}
-	r.Servers = []report.Server{t.Server}
+	r.Servers = append(r.Servers, t.Server)
 	return t, nil
 }
 
@@ -150,7 +160,7 @@ func (b *Bench) started(ctx context.Context, s *Scenario, r *report.Report) (*ta
 			return nil, err
 		}
 	} else if s.Load.Hostile.Denies() {
-		r.Notices = append(r.Notices, v.Kind+" has no access rules, so nobody is denied.")
+		note(r, v.Kind+" has no access rules, so nobody is denied.")
 	}
 	b.Progress(0, "starting "+v.Name)
 	c, err := b.start(ctx, v)
@@ -286,24 +296,25 @@ func (w *window) look() (m moment) {
 	return m
 }
 
-// measured adds what the window showed to r and its run.
-func (w *window) measured(r *report.Report, run *report.Run) error {
+// measured adds what the window showed to a run on a server that can use some cores,
+// and what it did not show to r.
+func (w *window) measured(r *report.Report, run *report.Run, serverCores int) error {
 	if w.err != nil {
 		return w.err
 	}
 	if w.before.time.IsZero() {
-		r.Notices = append(r.Notices, "The run ended in its warm-up.")
+		note(r, "The run ended in its warm-up.")
 		return nil
 	}
 	cores := w.after.cores.Sub(w.before.cores)
 	run.MachineBusySeconds, run.MachineIdleSeconds = cores.Busy.Seconds(), cores.Idle.Seconds()
 	if w.pid == 0 {
-		r.Notices = append(r.Notices, "Nobody said which process the server is (--pid), so its figures and the bottleneck are unknown.")
+		note(r, "Nobody said which process the server is (--pid), so its figures and the bottleneck are unknown.")
 		return nil
 	}
 	usage := w.after.process.Since(w.before.process, w.after.time.Sub(w.before.time).Seconds())
 	run.Process = &usage
 	run.ServerUserSeconds, run.ServerSystemSeconds = usage.UserSeconds, usage.SystemSeconds
-	run.Bottleneck = run.Judge(r.Servers[0].Cores, runtime.NumCPU())
+	run.Bottleneck = run.Judge(serverCores, runtime.NumCPU())
 	return nil
 }
