@@ -150,6 +150,7 @@ func (b *Bench) probeRate(ctx context.Context, c *FindMaxConfig, s *candidate, i
 	b.Progress = func(float64, string) {
 		told(progressOf(s.found, s.last), fmt.Sprintf("run %d: %.0f calls/s on %s", len(r.Runs)+1, rate, s.Name))
 	}
+	b.Progress(0, "") // a short run says nothing
 	run, err := b.offer(ctx, s.target, config, r)
 	b.Progress = told
 	if run == nil || run.Interrupted {
