@@ -50,6 +50,9 @@ type variant struct {
 	report.Server
 	command func(b *Bench, ctx context.Context, socket string) ([]string, error)
 
+	// environment has variables that the server's process has besides this one's.
+	environment []string
+
 	// generator returns the command line of the load generator, which prints a
 	// [load.Result] as JSON. nil is the one of this program.
 	generator func(socket string, config load.Config) []string
@@ -184,7 +187,7 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChild(v.Name, command)
+	c, err := startChild(v.Name, command, v.environment)
 	if err != nil {
 		return nil, err
 	}

@@ -44,10 +44,12 @@ func isolated() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// startChild starts a process.
-func startChild(name string, command []string) (*child, error) {
+// startChild starts a process, with variables in its environment besides those of this
+// one.
+func startChild(name string, command, environment []string) (*child, error) {
 	c := &child{name: name, cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
 	c.cmd.SysProcAttr = isolated()
+	c.cmd.Env = append(c.cmd.Environ(), environment...)
 	c.cmd.Stderr = &c.stderr
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrServer, name, err)

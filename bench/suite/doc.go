@@ -21,6 +21,8 @@
 //
 //	scenario.go  one load of any kind on one server
 //	findmax.go   the highest rate of arrivals at which an objective holds
+//	soak.go      whether a server grows that has a load for long
+//	sweep.go     which settings of package server are better than its defaults here
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls
@@ -28,7 +30,7 @@
 //	peers.go     other RPC systems beside package server
 //	strace.go    system calls a call
 //
-// The rounds of ladder.go and peers.go are those of compare.go; pairs.go compares
+// The rounds of sweep.go, ladder.go and peers.go are those of compare.go; pairs.go compares
 // each server with the one that it differs from.
 //
 // # The highest rate

@@ -3,6 +3,7 @@
 //	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
 //	credrpc-bench run                           one load of any kind on one server
 //	credrpc-bench find-max --slo p99<500us ...  the highest rate that holds an objective
+//	credrpc-bench sweep                         the best settings for this machine
 //	credrpc-bench soak --minutes 60             whether a server grows under load
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
