@@ -12,11 +12,9 @@ import (
 // screened says in sentences what the settings did one at a time.
 func (c *SweepConfig) screened(tried []tuning, r *report.Report) (said []string) {
 	for _, t := range tried {
-		all := standings(t.name(), r)
 		ups, downs := c.loadsOf(t.name(), r, better), c.loadsOf(t.name(), r, worse)
 		switch {
-		case len(all) == 0 || len(ups)+len(downs) == 0:
-			continue
+		case len(ups)+len(downs) == 0:
 		case len(downs) == 0:
 			said = append(said, fmt.Sprintf("%s is better with %s.", t.name(), strings.Join(ups, ", ")))
 		case len(ups) == 0:
@@ -24,6 +22,9 @@ func (c *SweepConfig) screened(tried []tuning, r *report.Report) (said []string)
 		default:
 			said = append(said, fmt.Sprintf("%s is better with %s and worse with %s: a matter of what the load is.",
 				t.name(), strings.Join(ups, ", "), strings.Join(downs, ", ")))
+		}
+		if costs := costs(t.name(), r); len(costs) > 0 {
+			said = append(said, fmt.Sprintf("%s takes %s the processor time a call.", t.name(), strings.Join(costs, ", and ")))
 		}
 	}
 	if n := len(tried) * len(r.Loads); n > 0 {
@@ -37,6 +38,18 @@ func (c *SweepConfig) loadsOf(server string, r *report.Report, s standing) (load
 	for _, p := range r.Pairs {
 		if p.Server == server && standingOf(p) == s {
 			loads = append(loads, fmt.Sprintf("%v, %s times", p.Load, p.Throughput))
+		}
+	}
+	return loads
+}
+
+// costs returns the loads in which a server's processor time a call is another than that
+// of the defaults, with the intervals. It is steadier than throughput where others use
+// the machine too.
+func costs(server string, r *report.Report) (loads []string) {
+	for _, p := range r.Pairs {
+		if p.Server == server && p.Rounds >= leastRounds && p.CPU != nil && (p.CPU.Low > 1 || p.CPU.High < 1) {
+			loads = append(loads, fmt.Sprintf("with %v %s times", p.Load, p.CPU))
 		}
 	}
 	return loads

@@ -41,6 +41,6 @@
 // # Exit status
 //
 // 0 if all servers did their work. 1 if a server failed, a call was not answered
-// right, an idle connection missed its deadline, or the comparison or run was
-// interrupted; the table then has what there is. 2 for a wrong command line.
+// right, an idle connection missed its deadline, no rate holds the objective of
+// find-max, a server grows under soak, or the comparison or run was interrupted; the table then has what there is. 2 for a wrong command line.
 package main

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"credrpc/bench/load"
@@ -80,6 +81,9 @@ func (c *findMaxCommand) Validate() error {
 	}
 	if c.Seconds <= 0 || c.Seconds > load.MaxDuration.Seconds() {
 		return errors.New("--seconds must be above 0, and at most a week")
+	}
+	if names := slices.Sorted(slices.Values(c.Server)); len(slices.Compact(names)) != len(c.Server) {
+		return errors.New("--server names a server twice")
 	}
 	if c.Sizes != nil && c.Payload != 32 {
 		return errors.New("--sizes has the sizes, so --payload is not for it")

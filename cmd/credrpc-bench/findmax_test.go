@@ -83,6 +83,7 @@ func TestFindMaxUsage(t *testing.T) {
 		{"--slo p99<1ms --pid 5", "--socket"},
 		{"--slo p99<1ms --sizes 5 --payload 6", "--payload is not for it"},
 		{"--slo p99<1ms --server other", "must be one of"},
+		{"--slo p99<1ms --server eventloop,eventloop", "twice"},
 	} {
 		wantExit(t, exitUsage, tt.want, append([]string{"find-max"}, strings.Fields(tt.args)...)...)
 	}

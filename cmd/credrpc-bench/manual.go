@@ -6,7 +6,7 @@ import "credrpc/internal/manpage"
 
 // manualSections are what the manual says and --help does not.
 var manualSections = manpage.Sections{
-	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, or a call was not answered right; 2 wrong usage.`},
+	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, no rate holds the objective of find-max, or a server grows under soak; 2 wrong usage.`},
 	{Title: "EXAMPLES", Text: `The comparison, with everything that was measured in a file:
 
 	credrpc-bench --json result.json
@@ -14,6 +14,14 @@ var manualSections = manpage.Sections{
 What a server does under 20,000 calls a second that arrive at random, whatever it does:
 
 	credrpc-bench run --rate 20000 --arrivals poisson
+
+The highest rate at which 99 of 100 calls take less than half a millisecond:
+
+	credrpc-bench find-max --slo 'p99<500us,errors<0.01%'
+
+Whether a server of your own grows, which must echo:
+
+	credrpc-bench soak --minutes 60 --socket /run/hello.sock --pid 4711
 
 What ten thousand connections that send nothing cost:
 
