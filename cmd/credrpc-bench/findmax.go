@@ -12,33 +12,6 @@ import (
 	"credrpc/bench/suite"
 )
 
-// A targetFlags says which server is measured: one that is started, or one that runs.
-type targetFlags struct {
-	Loops  int    `default:"0" help:"Event loops of package server, threads of the floor; 0 is its default."`
-	Rules  string `placeholder:"PATH" help:"Access rules of package server, a file or a directory; without them everybody may call but --hostile denied."`
-	Socket string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
-	PID    int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
-	Cores  int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
-}
-
-// Validate reports flags that do not go together.
-func (f *targetFlags) Validate() error {
-	switch {
-	case f.Socket != "" && (f.Rules != "" || f.Loops != 0):
-		return errors.New("--rules and --loops are for a server that is started, not for one at --socket")
-	case f.Socket == "" && (f.PID != 0 || f.Cores != 0):
-		return errors.New("--pid and --cores are for a server at --socket; that of a server that is started is known")
-	case f.Loops < 0 || f.PID < 0 || f.Cores < 0:
-		return errors.New("--loops, --pid and --cores are not negative")
-	}
-	return nil
-}
-
-// scenario returns what is said about servers, without their name and the load.
-func (f *targetFlags) scenario() suite.Scenario {
-	return suite.Scenario{Loops: f.Loops, Rules: f.Rules, Socket: f.Socket, PID: f.PID, Cores: f.Cores}
-}
-
 // A findMaxCommand looks for the highest rate that a server can take.
 type findMaxCommand struct {
 	SLO         objective.Objective `name:"slo" required:"" placeholder:"TERM,..." help:"What must hold, such as p99<500us,errors<0.01%."`
@@ -98,7 +71,7 @@ func (c *findMaxCommand) Validate() error {
 
 // config returns what is looked for.
 func (c *findMaxCommand) config() suite.FindMaxConfig {
-	s := c.scenario()
+	s := c.scenario("")
 	s.Load = load.Config{
 		Load: load.Load{Batch: 1, Callers: c.Callers}, Payload: c.Payload, Sizes: c.Sizes,
 		WarmUp: c.WarmUp, UIDs: c.UIDs, Hostile: c.Hostile,

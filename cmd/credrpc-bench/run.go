@@ -16,12 +16,8 @@ import (
 
 // A runCommand makes one load on one server.
 type runCommand struct {
-	Server string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Server to start: ${enum}."`
-	Loops  int    `default:"0" help:"Event loops of package server, threads of the floor; 0 is its default."`
-	Rules  string `placeholder:"PATH" help:"Access rules of package server, a file or a directory; without them everybody may call but --hostile denied."`
-	Socket string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
-	PID    int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
-	Cores  int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
+	Server      string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop" help:"Server to start: ${enum}."`
+	targetFlags `embed:""`
 
 	Callers  int           `default:"16" help:"Callers at the same time."`
 	Batch    int           `default:"1" help:"Closed loop: calls that each caller sends before it collects their answers."`
@@ -57,13 +53,10 @@ Interrupted, it prints what it has.`
 
 // Validate reports flags that do not go together.
 func (c *runCommand) Validate() error {
+	if err := c.targetFlags.Validate(); err != nil {
+		return err
+	}
 	switch {
-	case c.Socket != "" && (c.Rules != "" || c.Loops != 0):
-		return errors.New("--rules and --loops are for a server that is started, not for one at --socket")
-	case c.Socket == "" && (c.PID != 0 || c.Cores != 0):
-		return errors.New("--pid and --cores are for a server at --socket; that of a server that is started is known")
-	case c.Loops < 0 || c.PID < 0 || c.Cores < 0:
-		return errors.New("--loops, --pid and --cores are not negative")
 	case c.Rate != 0 && c.Steps != nil:
 		return errors.New("--steps have their own rates, so --rate is not for them")
 	case c.Rate == 0 && c.Steps == nil && c.Arrivals != "constant":
@@ -117,10 +110,8 @@ func (c *runCommand) Run() error {
 		return err
 	}
 	return withBench(c.JSON, func(b *bench) error {
-		s := suite.Scenario{Server: c.Server, Loops: c.Loops, Rules: c.Rules, Socket: c.Socket, PID: c.PID, Cores: c.Cores, Load: c.config()}
-		if c.Socket != "" {
-			s.Server = ""
-		}
+		s := c.scenario(c.Server)
+		s.Load = c.config()
 		r, failed := b.Scenario(b.ctx, s)
 		b.progress.clear()
 		if r == nil {

@@ -63,11 +63,7 @@ func (c *soakCommand) config() suite.SoakConfig {
 	if every == 0 {
 		every = min(max(whole/60, time.Second), time.Minute)
 	}
-	s := c.scenario()
-	s.Server = c.Server
-	if s.Socket != "" {
-		s.Server = ""
-	}
+	s := c.scenario(c.Server)
 	s.Load = load.Config{
 		Load: load.Load{Batch: 1, Callers: c.Callers}, Payload: 32, Sizes: c.Sizes,
 		Seed: c.Seed, UIDs: c.UIDs, Hostile: c.Hostile,
