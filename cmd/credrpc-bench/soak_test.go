@@ -131,7 +131,7 @@ func TestSoakLeak(t *testing.T) {
 func TestSoakLevel(t *testing.T) {
 	socket, process := startLeaking(t, 0, 0)
 	out := wantExit(t, 0, "descriptors: level; in so short a time", soakFlags(socket, process)...)
-	if strings.Contains(out, "grows") {
+	if strings.Contains(out, "grows by") {
 		t.Errorf("%s", out)
 	}
 }
