@@ -116,7 +116,7 @@ func (r *Run) Judge(serverCores, machineCores int) Bottleneck {
 	switch {
 	case r.Seconds <= 0:
 		return BoundByWaiting
-	case r.Offered != nil && r.Offered.PacingError.P99 > 0 && r.Offered.PacingError.P99 >= lateShare*r.Latency.P99:
+	case r.Late():
 		return BoundByGenerator
 	case share(r.serverSeconds(), serverCores) >= busyShare:
 		return BoundByServer
@@ -126,6 +126,12 @@ func (r *Run) Judge(serverCores, machineCores int) Bottleneck {
 		return BoundByCores
 	}
 	return BoundByWaiting
+}
+
+// Late reports whether the generator of an open loop was so late that the latencies
+// are its own rather than the server's.
+func (r *Run) Late() bool {
+	return r.Offered != nil && r.Offered.PacingError.P99 > 0 && r.Offered.PacingError.P99 >= lateShare*r.Latency.P99
 }
 
 // serverSeconds is the processor time of the server.

@@ -59,6 +59,9 @@ type variant struct {
 	report.Server
 	command func(b *Bench, ctx context.Context, socket string) ([]string, error)
 
+	// environment has variables that the server's process has besides this one's.
+	environment []string
+
 	// generator returns the command line of the load generator, which prints a
 	// [load.Result] as JSON. nil is the one of this program.
 	generator func(socket string, config load.Config) []string
@@ -213,7 +216,7 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := startChild(v.Name, command, v.probed)
+	c, err := startChild(v.Name, command, v.environment, v.probed)
 	if err != nil {
 		return nil, err
 	}

@@ -52,11 +52,12 @@ func isolated() *syscall.SysProcAttr {
 // probeFD is the descriptor of the probe's channel in a server.
 const probeFD = 3
 
-// startChild starts a process. If it is probed, it has a channel as descriptor
-// [probeFD].
-func startChild(name string, command []string, probed bool) (*child, error) {
+// startChild starts a process, with variables in its environment besides those of this
+// one. If it is probed, it has a channel as descriptor [probeFD].
+func startChild(name string, command, environment []string, probed bool) (*child, error) {
 	c := &child{name: name, cmd: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
 	c.cmd.SysProcAttr = isolated()
+	c.cmd.Env = append(c.cmd.Environ(), environment...)
 	c.cmd.Stderr = &c.stderr
 	if probed {
 		client, theirs, err := probe.New()

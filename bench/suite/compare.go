@@ -116,7 +116,11 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 
 // leaveOut notes once why no variant of a kind takes part.
 func leaveOut(r *report.Report, kind, reason string) {
-	notice := fmt.Sprintf("%s is left out: %s.", kind, reason)
+	note(r, fmt.Sprintf("%s is left out: %s.", kind, reason))
+}
+
+// note adds a notice to r that it does not have yet.
+func note(r *report.Report, notice string) {
 	if !slices.Contains(r.Notices, notice) {
 		r.Notices = append(r.Notices, notice)
 	}

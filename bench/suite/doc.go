@@ -34,6 +34,9 @@
 //	generate.go  its load, also that of another program
 //	window.go    its measured part
 //	profiles.go  the files that are made in it; perf.go: by perf
+//	findmax.go   the highest rate of arrivals at which an objective holds
+//	soak.go      whether a server grows that has a load for long
+//	sweep.go     which settings of package server are better than its defaults here
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls
@@ -41,6 +44,17 @@
 //	peers.go     other RPC systems beside package server
 //	strace.go    system calls a call
 //
-// The rounds of ladder.go and peers.go are those of compare.go; pairs.go compares
+// The rounds of sweep.go, ladder.go and peers.go are those of compare.go; pairs.go compares
 // each server with the one that it differs from.
+//
+// # The highest rate
+//
+// A search (findmax_search.go) knows nothing but how many runs at each rate held the
+// objective, missed it, or said nothing because the load generator was late; which
+// rate is tried next follows from that. Three of five runs decide about a rate, so a
+// single one decides nothing: if runs at a rate hold with a probability of 0.9, the
+// rate is called too high in less than 1 of 100 cases. First the rate doubles until it
+// is too high, then what lies between is halved. At the end the search goes down to a
+// rate at which all five runs held and up to one at which none did; where a run is as
+// likely to hold as not, either happens by chance in 1 of 32 cases.
 package suite

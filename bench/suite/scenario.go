@@ -58,39 +58,49 @@ func (b *Bench) Scenario(ctx context.Context, s Scenario) (*report.Report, error
 	if err := b.check(r); err != nil {
 		return nil, err
 	}
-	s.Load.Path = server.socket
-	if err := s.Load.Validate(); err != nil {
+	run, err := b.offer(ctx, server, s.Load, &s.Profiles, r)
+	if run == nil {
 		return nil, err
 	}
-	files, err := b.prepare(&s.Profiles, server)
+	if s.SystemCalls {
+		err = errors.Join(err, b.addSystemCalls(ctx, &s, server, r, run))
+	}
+	r.Runs, r.Seconds, r.Payload, r.Seed, r.Interrupted = []report.Run{*run}, s.Load.Length().Seconds(), run.Payload, s.Load.Seed, run.Interrupted
+	r.PressureAfter = measure.PressureNow()
+	return r, errors.Join(err, r.Summarise())
+}
+
+// offer makes one load on a server and measures both. If ctx ends, the run has what
+// there is and says so; it is nil if there is none. What is missing in it is a notice
+// of r.
+func (b *Bench) offer(ctx context.Context, server *target, config load.Config, p *Profiles, r *report.Report) (*report.Run, error) {
+	config.Path = server.socket
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	files, err := b.prepare(p, server)
 	if err != nil {
 		return nil, err
 	}
 	defer files.discard()
 	w := window{server: server, profiles: files}
-	result, err := b.drive(ctx, server, s.Load, load.Distribution{Begin: w.open, End: w.close, Progress: b.progressOf(&s, server.Name)})
+	result, err := b.drive(ctx, server, config, load.Distribution{Begin: w.open, End: w.close, Progress: b.progressOf(&config, server.Name)})
 	if server.child != nil {
 		err = errors.Join(server.child.alive(), err)
 	}
 	if result == nil {
 		return nil, err
 	}
-	run := report.Run{Server: server.Name, Result: *result}
-	err = errors.Join(err, w.measured(r, &run), files.publish())
-	if s.SystemCalls {
-		err = errors.Join(err, b.addSystemCalls(ctx, &s, server, r, &run))
-	}
-	r.Runs, r.Seconds, r.Payload, r.Seed, r.Interrupted = []report.Run{run}, s.Load.Length().Seconds(), run.Payload, s.Load.Seed, run.Interrupted
-	r.PressureAfter = measure.PressureNow()
-	return r, errors.Join(err, r.Summarise())
+	run := &report.Run{Server: server.Name, Result: *result}
+	return run, errors.Join(err, w.measured(r, run), files.publish())
 }
 
-// progressOf tells how far the run of a scenario is.
-func (b *Bench) progressOf(s *Scenario, server string) func(elapsed time.Duration) {
-	total := s.Load.WarmUp + s.Load.Length()
+// progressOf tells how far a run is.
+func (b *Bench) progressOf(config *load.Config, server string) func(elapsed time.Duration) {
+	total := config.WarmUp + config.Length()
 	return func(elapsed time.Duration) {
 		what := "measuring"
-		if elapsed < s.Load.WarmUp {
+		if elapsed < config.WarmUp {
 			what = "warming up"
 		}
 		b.Progress(min(1, elapsed.Seconds()/total.Seconds()), what+" "+server)

@@ -155,7 +155,7 @@ func (b *Bench) countedRunning(pid int, makeLoad func() (*load.Result, error)) (
 		return nil, err
 	}
 	output := filepath.Join(dir, "strace")
-	tracer, err := startChild("strace", []string{strace, "-f", "-c", "-o", output, "-p", strconv.Itoa(pid)}, false)
+	tracer, err := startChild("strace", []string{strace, "-f", "-c", "-o", output, "-p", strconv.Itoa(pid)}, nil, false)
 	if err != nil {
 		return nil, err
 	}

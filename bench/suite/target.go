@@ -37,7 +37,7 @@ func (b *Bench) target(ctx context.Context, s *Scenario, r *report.Report) (t *t
 	if t.pid != 0 {
 		t.GoVersion = measure.GoVersionOf(t.pid)
 	}
-	r.Servers = []report.Server{t.Server}
+	r.Servers = append(r.Servers, t.Server)
 	return t, nil
 }
 
@@ -85,7 +85,7 @@ func (b *Bench) started(ctx context.Context, s *Scenario, r *report.Report) (*ta
 		return nil, err
 	}
 	if s.Load.Hostile.Denies() && !s.hasRules() {
-		r.Notices = append(r.Notices, v.Kind+" has no access rules, so nobody is denied.")
+		note(r, v.Kind+" has no access rules, so nobody is denied.")
 	}
 	if v.forks {
 		r.Notices = append(r.Notices, "A process answers each call: processor time is that of all that have ended, the other figures are of the process that starts them.")

@@ -71,25 +71,25 @@ func (w *window) look() (m moment) {
 	return m
 }
 
-// measured adds what the window showed to r and its run.
+// measured adds what the window showed to a run, and what it did not show to r.
 func (w *window) measured(r *report.Report, run *report.Run) error {
 	if w.err != nil {
 		return w.err
 	}
 	if w.before.time.IsZero() {
-		r.Notices = append(r.Notices, "The run ended in its warm-up.")
+		note(r, "The run ended in its warm-up.")
 		return nil
 	}
 	run.Runtime = w.runtime
 	cores := w.after.cores.Sub(w.before.cores)
 	run.MachineBusySeconds, run.MachineIdleSeconds = cores.Busy.Seconds(), cores.Idle.Seconds()
 	if w.server.pid == 0 {
-		r.Notices = append(r.Notices, "Nobody said which process the server is (--pid), so its figures and the bottleneck are unknown.")
+		note(r, "Nobody said which process the server is (--pid), so its figures and the bottleneck are unknown.")
 		return nil
 	}
 	usage := w.after.process.Since(w.before.process, w.after.time.Sub(w.before.time).Seconds())
 	run.Process = &usage
 	run.ServerUserSeconds, run.ServerSystemSeconds = usage.UserSeconds, usage.SystemSeconds
-	run.Bottleneck = run.Judge(r.Servers[0].Cores, runtime.NumCPU())
+	run.Bottleneck = run.Judge(w.server.Cores, runtime.NumCPU())
 	return nil
 }

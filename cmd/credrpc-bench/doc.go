@@ -3,6 +3,9 @@
 //	credrpc-bench [quick] [--json FILE] ...     compare all servers: about a minute
 //	credrpc-bench compare OLD NEW               two results: what differs
 //	credrpc-bench run                           one load of any kind on one server
+//	credrpc-bench find-max --slo p99<500us ...  the highest rate that holds an objective
+//	credrpc-bench sweep                         the best settings for this machine
+//	credrpc-bench soak --minutes 60             whether a server grows under load
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
 //	credrpc-bench ladder                        what each step of trust costs
@@ -48,7 +51,8 @@
 // # Exit status
 //
 // 0 if all servers did their work. 1 if a server failed, a call was not answered
-// right, an idle connection missed its deadline, a condition of --fail-if is true or
-// could not be checked, or the comparison or run was interrupted; the table then has
-// what there is. 2 for a wrong command line, wrong conditions included.
+// right, an idle connection missed its deadline, no rate holds the objective of
+// find-max, a server grows under soak, a condition of --fail-if is true or could not be
+// checked, or the comparison or run was interrupted; the table then has what there is.
+// 2 for a wrong command line, wrong conditions included.
 package main

@@ -25,6 +25,9 @@ type commands struct {
 	Quick    quickCommand    `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default."`
 	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
 	Compare  compareCommand  `cmd:"" help:"Compare two results, that of before a change and that of after it."`
+	FindMax  findMaxCommand  `cmd:"" name:"find-max" help:"Find the highest rate of arrivals at which a service-level objective holds: some minutes."`
+	Sweep    sweepCommand    `cmd:"" help:"Find the best settings of package server for this machine: about three minutes."`
+	Soak     soakCommand     `cmd:"" help:"Have a server serve for minutes or hours and find out whether its memory or descriptors grow."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`

@@ -22,6 +22,9 @@ import (
 const commandVariable = "CREDRPC_BENCH_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(leakVariable) != "" {
+		leak()
+	}
 	if os.Getenv(commandVariable) == "1" {
 		main()
 		os.Exit(0)

@@ -6,7 +6,7 @@ import "credrpc/internal/manpage"
 
 // manualSections are what the manual says and --help does not.
 var manualSections = manpage.Sections{
-	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, or a condition of --fail-if is true or could not be checked; 2 wrong usage, wrong conditions included.`},
+	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, no rate holds the objective of find-max, a server grows under soak, or a condition of --fail-if is true or could not be checked; 2 wrong usage, wrong conditions included.`},
 	{Title: "EXAMPLES", Text: `The comparison, with everything that was measured in a file:
 
 	credrpc-bench --json result.json
@@ -27,6 +27,14 @@ Where the server spends its time, and with which system calls:
 
 	credrpc-bench run --callers 64 --pprof cpu.pprof --syscalls
 	go tool pprof -top cpu.pprof
+
+The highest rate at which 99 of 100 calls take less than half a millisecond:
+
+	credrpc-bench find-max --slo 'p99<500us,errors<0.01%'
+
+Whether a server of your own grows, which must echo:
+
+	credrpc-bench soak --minutes 60 --socket /run/hello.sock --pid 4711
 
 What ten thousand connections that send nothing cost:
 

@@ -17,13 +17,9 @@ import (
 
 // A runCommand makes one load on one server.
 type runCommand struct {
-	Server  string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet,s6,ttrpc,grpc,netrpc" help:"Server to start: ${enum}."`
-	Loops   int    `default:"0" help:"Event loops of package server and gnet, threads of the floor; 0 is its default."`
-	Rules   string `placeholder:"PATH" help:"Access rules of package server, a file or a directory, or of s6, a file; without them everybody may call but --hostile denied."`
-	Program string `placeholder:"FILE" help:"For ttrpc, grpc and netrpc: the program credrpc-peers; without it, it is built from the clone that the working directory is in."`
-	Socket  string `placeholder:"PATH" help:"Socket of a server that runs already and echoes, instead of --server."`
-	PID     int    `name:"pid" placeholder:"PID" help:"With --socket: the server's process, whose use of the machine is then measured."`
-	Cores   int    `placeholder:"N" help:"With --socket: how many cores the server can use; 0 is all."`
+	Server      string `default:"eventloop" enum:"floor,reference,eventloop-on-loop,eventloop,gnet,s6,ttrpc,grpc,netrpc" help:"Server to start: ${enum}."`
+	targetFlags `embed:""`
+	Program     string `placeholder:"FILE" help:"For ttrpc, grpc and netrpc: the program credrpc-peers; without it, it is built from the clone that the working directory is in."`
 
 	Callers  int           `default:"16" help:"Callers at the same time."`
 	Batch    int           `default:"1" help:"Closed loop: calls that each caller sends before it collects their answers."`
@@ -69,19 +65,16 @@ Interrupted, it prints what it has, and files of the part that was made are comp
 
 // Validate reports flags that do not go together.
 func (c *runCommand) Validate() error {
+	if err := c.targetFlags.Validate(); err != nil {
+		return err
+	}
 	switch {
-	case c.Socket != "" && (c.Rules != "" || c.Loops != 0):
-		return errors.New("--rules and --loops are for a server that is started, not for one at --socket")
-	case c.Socket == "" && (c.PID != 0 || c.Cores != 0):
-		return errors.New("--pid and --cores are for a server at --socket; that of a server that is started is known")
 	case c.Program != "" && c.Server != suite.TTRPC && c.Server != suite.GRPC && c.Server != suite.NetRPC:
 		return errors.New("--program is for ttrpc, grpc and netrpc")
 	case c.Socket != "" && (c.PProf != "" || c.Trace != "" || c.Heap != ""):
 		return errors.New("--pprof, --trace and --heap are for a server that is started: one at --socket is not asked; --perf records any process")
 	case c.Socket != "" && c.PID == 0 && (c.Perf != "" || c.Syscalls):
 		return errors.New("--perf and --syscalls need --pid to know which process the server at --socket is")
-	case c.Loops < 0 || c.PID < 0 || c.Cores < 0:
-		return errors.New("--loops, --pid and --cores are not negative")
 	case c.Rate != 0 && c.Steps != nil:
 		return errors.New("--steps have their own rates, so --rate is not for them")
 	case c.Rate == 0 && c.Steps == nil && c.Arrivals != "constant":
@@ -138,16 +131,9 @@ func (c *runCommand) Run() error {
 		return errors.Join(suite.WriteScenario(w, r), writeHGRM(c.HGRM, &r.Runs[0].Group))
 	}
 	return c.measure(text, func(b *bench) (*report.Report, error) {
-		s := suite.Scenario{
-			Server: c.Server, Loops: c.Loops, Rules: c.Rules, Program: c.Program,
-			Socket: c.Socket, PID: c.PID, Cores: c.Cores,
-			Load:        c.config(),
-			Profiles:    suite.Profiles{CPU: c.PProf, Trace: c.Trace, Heap: c.Heap, Perf: c.Perf},
-			SystemCalls: c.Syscalls,
-		}
-		if c.Socket != "" {
-			s.Server = ""
-		}
+		s := c.scenario(c.Server)
+		s.Program, s.Load, s.SystemCalls = c.Program, c.config(), c.Syscalls
+		s.Profiles = suite.Profiles{CPU: c.PProf, Trace: c.Trace, Heap: c.Heap, Perf: c.Perf}
 		return b.Scenario(b.ctx, s)
 	})
 }
