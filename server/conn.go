@@ -65,25 +65,15 @@ type conn struct {
 	next   *conn   // in loop.ready
 }
 
-// keptBuffer is the capacity in bytes up to which a buffer goes back to the
-// pool. Larger ones are left to the garbage collector, so that one large call
-// does not pin memory.
-const keptBuffer = 64 << 10
-
 // release gives c's buffers back.
 func (c *conn) release() {
 	c.credit()
-	if c.answer != nil {
+	buffers := &c.loop.run.buffers
+	if c.answer != nil && cap(c.answer.B) <= keptBuffer {
 		// The pool drops what is larger than most lengths that it sees.
 		c.answer.B = c.answer.B[:max(len(c.answer.B), answerHead+answerRoom)]
 	}
-	put(&c.loop.run.requests, c.request)
-	put(&c.loop.run.answers, c.answer)
+	buffers.put(c.request)
+	buffers.put(c.answer)
 	c.request, c.answer, c.rest = nil, nil, nil
-}
-
-func put(pool *bytebufferpool.Pool, b *bytebufferpool.ByteBuffer) {
-	if b != nil && cap(b.B) <= keptBuffer {
-		pool.Put(b)
-	}
 }

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 
 	"credrpc/frame"
+
+	"github.com/valyala/bytebufferpool"
 )
 
 const (
@@ -32,8 +33,8 @@ var errInternal = errors.New("internal error")
 // and answers.
 func (w *worker) dispatch(c *conn, payload []byte) {
 	c.deadline = w.now + int64(w.run.limits.callTimeout)
-	c.answer = w.run.answers.Get()
-	c.answer.B = slices.Grow(c.answer.B[:0], answerHead+answerRoom)[:answerHead]
+	c.answer = w.lend(c)
+	c.answer.B = c.answer.B[:answerHead]
 
 	turn := w.begin(c, payload)
 	answer, err := w.serveCall(c.answer.B[answerHead:answerHead])
@@ -48,7 +49,24 @@ func (w *worker) dispatch(c *conn, payload []byte) {
 		w.respondError(c, err)
 		return
 	}
+	w.run.answers.note(len(answer))
 	w.respond(c, answer)
+}
+
+// lend returns a buffer for c's answer: of the size that answers have lately had if
+// that is large, unless its user would then have half of what he may.
+func (w *worker) lend(c *conn) *bytebufferpool.ByteBuffer {
+	if size := w.run.answers.bytes.Load(); size > 0 {
+		buffer := w.run.buffers.get(answerHead + int(size))
+		room := int64(cap(buffer.B))
+		if c.account.bytes.Add(room) <= w.run.accounts.maxBytes/2 {
+			c.charged += int32(room)
+			return buffer
+		}
+		c.account.bytes.Add(-room)
+		w.run.buffers.put(buffer)
+	}
+	return w.run.buffers.get(answerHead + answerRoom)
 }
 
 // begin opens a turn: from here on the call can be put under watch.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"slices"
 	"time"
 
 	"credrpc/internal/sys"
@@ -13,6 +12,11 @@ const (
 	// scratchSize is the size in bytes of the buffer that a leader receives
 	// into. A request that fits and arrives in one piece is never copied.
 	scratchSize = 16 << 10
+
+	// roomFactor is how many times as much room is made for a request as has arrived
+	// of it: one of 1 MiB is copied twice on the way, 16 and 128 KiB, and whoever
+	// announces much and sends little gets little.
+	roomFactor = 8
 
 	// receiveTurn is how many bytes of one request a leader receives before it
 	// looks at the other connections again.
@@ -102,15 +106,15 @@ func (w *worker) identify(c *conn) (r Reason, ok bool) {
 
 // space returns where the next piece of c's request goes: into the worker's
 // scratch, or, when much of the payload is missing, behind what is there. The
-// room made there is at most what has arrived already, or scratchSize.
+// buffer then has at most roomFactor times as much room as has arrived.
 func (w *worker) space(c *conn) []byte {
 	missing := c.decoder.Missing()
 	if c.request == nil || missing < scratchSize {
 		return w.scratch[:]
 	}
 	have := len(c.request.B)
-	if cap(c.request.B)-have < scratchSize {
-		c.request.B = slices.Grow(c.request.B, min(missing, max(have, scratchSize)))
+	if room := cap(c.request.B) - have; room < missing && room < scratchSize {
+		c.room(min(missing, (roomFactor-1)*have))
 	}
 	return c.request.B[have : have+min(missing, cap(c.request.B)-have)]
 }
@@ -122,14 +126,22 @@ func (c *conn) keep(piece []byte) {
 		return
 	}
 	if c.request == nil {
-		c.request = c.loop.run.requests.Get()
+		c.request = c.loop.run.buffers.get(min(len(piece)+c.decoder.Missing(), roomFactor*len(piece)))
 	}
 	have := len(c.request.B)
 	if cap(c.request.B) > have && &c.request.B[:have+1][have] == &piece[0] {
 		c.request.B = c.request.B[:have+len(piece)]
 		return
 	}
+	c.room(len(piece))
 	c.request.B = append(c.request.B, piece...)
+}
+
+// room makes room for n more bytes of the payload.
+func (c *conn) room(n int) {
+	if have := len(c.request.B); cap(c.request.B)-have < n {
+		c.request = c.loop.run.buffers.grow(c.request, have+n)
+	}
 }
 
 // own makes c keep the payload of its whole request, so that the worker in whose

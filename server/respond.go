@@ -73,8 +73,12 @@ func (c *conn) keepRest(head, body []byte, n int) {
 	case n >= len(head) && c.request != nil && len(c.request.B) > 0 && &c.request.B[0] == &body[0]:
 		c.rest = body[n-len(head):] // a handler that returns the request
 	default:
-		rest := append(c.answer.B[:0], head[min(n, len(head)):]...)
-		c.answer.B = append(rest, body[max(0, n-len(head)):]...)
+		c.answer.B = append(c.answer.B[:0], head[min(n, len(head)):]...)
+		body = body[max(0, n-len(head)):]
+		if need := len(c.answer.B) + len(body); need > cap(c.answer.B) {
+			c.answer = c.loop.run.buffers.grow(c.answer, need)
+		}
+		c.answer.B = append(c.answer.B, body...)
 		c.rest = c.answer.B
 	}
 }

@@ -378,7 +378,7 @@ func (s *Server) limits() (limits, error) {
 }
 
 // largestCall returns how many bytes the buffers of one call take at the most: a
-// buffer that grows is up to twice as large as what is in it.
+// buffer is up to twice as large as what is in it.
 func largestCall(maxRequest, maxResponse uint32) int64 {
 	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer
 }

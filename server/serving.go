@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"credrpc/internal/idspace"
-
-	"github.com/valyala/bytebufferpool"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,8 +29,8 @@ type serving struct {
 	watch    *watch
 	overseer *overseer // nil if handlers run on the loop
 	conns    sync.Pool // of *conn
-	requests bytebufferpool.Pool
-	answers  bytebufferpool.Pool
+	buffers  buffers
+	answers  answerSize
 
 	waryUntil atomic.Int64 // on the server's clock
 	helpUntil atomic.Int64 // no loop rests before, on the server's clock

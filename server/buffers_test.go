@@ -1,0 +1,143 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	"credrpc/frame"
+)
+
+func TestBuffers(t *testing.T) {
+	var b buffers
+	for _, capacity := range []int{0, 1, 512, keptBuffer, keptBuffer + 1, keptBuffer + largeSlack, keptBuffer + largeSlack + 1,
+		1 << 20, 1<<20 + largeSlack, 1<<20 + largeSlack + 1, frame.MaxPayload + answerHead} {
+		got := b.get(capacity)
+		if len(got.B) != 0 || cap(got.B) < capacity || capacity > keptBuffer && cap(got.B) > 2*capacity+largeSlack {
+			t.Errorf("for %d bytes: length %d, capacity %d", capacity, len(got.B), cap(got.B))
+		}
+		got.B = append(got.B, "some"...)
+		b.put(got)
+	}
+	for class := range largeClasses {
+		if size := classSize(class); classOf(size) != class || classOf(size+1) != class+1 {
+			t.Errorf("class %d of %d bytes is %d, of one more %d", class, size, classOf(size), classOf(size+1))
+		}
+	}
+	if classOf(1<<62) != largeClasses {
+		t.Error("there is a class for everything")
+	}
+	b.put(nil)
+	// What handlers have made goes to those that need no more.
+	for range 1000 {
+		odd := b.get(0)
+		odd.B = make([]byte, 0, keptBuffer+rand.IntN(1<<20))
+		b.put(odd)
+		capacity := rand.IntN(1 << 20)
+		got := b.get(capacity)
+		if len(got.B) != 0 || cap(got.B) < capacity {
+			t.Fatalf("for %d bytes: length %d, capacity %d", capacity, len(got.B), cap(got.B))
+		}
+		got.B = append(got.B, 1, 2, 3)
+		got = b.grow(got, 2*capacity+3)
+		if !bytes.Equal(got.B, []byte{1, 2, 3}) || cap(got.B) < 2*capacity+3 {
+			t.Fatalf("grown to %d bytes: %v, capacity %d", 2*capacity+3, got.B, cap(got.B))
+		}
+		b.put(got)
+	}
+}
+
+func TestAnswerSize(t *testing.T) {
+	var s answerSize
+	s.note(keptBuffer)
+	if n := s.bytes.Load(); n != 0 {
+		t.Errorf("%d after a small answer", n)
+	}
+	s.note(1 << 20)
+	s.note(1 << 20)
+	if n := s.bytes.Load(); n != 1<<20 {
+		t.Errorf("%d after answers of 1 MiB", n)
+	}
+	s.note(2 << 20)
+	if n := s.bytes.Load(); n != 2<<20 {
+		t.Errorf("%d after one of 2 MiB", n)
+	}
+	small := 0
+	for ; s.bytes.Load() > 0 && small < 1000; small++ {
+		s.note(10)
+	}
+	if small < 16 || small > 200 {
+		t.Errorf("%d small answers make it forget", small)
+	}
+}
+
+// TestLargeAllocations has calls whose buffers are large. Once there are some, calls
+// borrow them and make none.
+func TestLargeAllocations(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			path := start(t, &Server{Handler: echo, HandlerOnLoop: kind.onLoop})
+			payload := make([]byte, 1<<20)
+			for i := range payload {
+				payload[i] = byte(rand.Uint32())
+			}
+			ask := request(payload)
+			got := make([]byte, frame.HeaderSize+len(ask))
+			one := func() {
+				c := dial(t, path)
+				defer c.Close()
+				if _, err := c.Write(ask); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got[frame.HeaderSize:], ask) {
+					t.Fatalf("another answer than the request, or %v", err)
+				}
+			}
+			const calls = 100
+			for range calls {
+				one()
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range calls {
+				one()
+			}
+			runtime.ReadMemStats(&after)
+			if a := (after.TotalAlloc - before.TotalAlloc) / calls; a > 256<<10 {
+				t.Errorf("a call of 1 MiB allocates %d bytes", a)
+			}
+		})
+	}
+}
+
+// TestLend has large answers: what is lent for them in advance is charged to the
+// user, and takes no more than half of what he may have.
+func TestLend(t *testing.T) {
+	run := &serving{accounts: accounts{maxBytes: 8 << 20}}
+	run.answers.note(1 << 20)
+	w := &worker{run: run}
+	a := new(account)
+	var conns []*conn
+	large := 0
+	for range 10 {
+		c := &conn{loop: &loop{run: run}, account: a}
+		c.answer = w.lend(c)
+		if cap(c.answer.B) > 1<<20 {
+			large++
+		} else if cap(c.answer.B) < answerHead+answerRoom {
+			t.Errorf("room for %d bytes", cap(c.answer.B))
+		}
+		conns = append(conns, c)
+	}
+	if n := a.bytes.Load(); large != 3 || n < 3<<20 || n > 4<<20 {
+		t.Errorf("%d large buffers, %d bytes charged", large, n)
+	}
+	for _, c := range conns {
+		c.release()
+	}
+	if n := a.bytes.Load(); n != 0 {
+		t.Errorf("%d bytes are charged at the end", n)
+	}
+}
