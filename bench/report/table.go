@@ -27,7 +27,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if len(rows) == 1 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n%s: %s\n", l, explain(l))
+		fmt.Fprintf(&b, "\n%s: %s\n", l, Explain(l))
 		WriteRows(&b, rows)
 	}
 	b.WriteString("\n")
@@ -57,8 +57,8 @@ func (s *Summary) row() []string {
 	}
 }
 
-// explain says a load in words.
-func explain(l load.Load) string {
+// Explain says a load in words.
+func Explain(l load.Load) string {
 	callers := "1 caller"
 	if l.Callers != 1 {
 		callers = fmt.Sprintf("%d callers", l.Callers)
@@ -103,7 +103,7 @@ func (r *Report) remarks() []string {
 	if line := r.remarkOn(BoundByWaiting, "Server and load generator waited for one another, neither was busy: ", ""); line != "" {
 		lines = append(lines, line)
 	}
-	if others := r.othersShare(); others > 0.05 {
+	if others := r.OthersShare(); others > 0.05 {
 		lines = append(lines, fmt.Sprintf("Other processes took %.0f %% of the machine's cores while the loads ran: expect wide spreads.", others*100))
 	}
 	if line := r.checkRemark(); line != "" {
@@ -136,8 +136,8 @@ func (r *Report) remarkOn(b Bottleneck, text, none string) string {
 	return text + strings.Join(parts, "; ") + "."
 }
 
-// othersShare is the share of the machine's cores that other processes had.
-func (r *Report) othersShare() float64 {
+// OthersShare is the share of the machine's cores that other processes had.
+func (r *Report) OthersShare() float64 {
 	var others, all float64
 	for i := range r.Runs {
 		others += r.Runs[i].othersSeconds()
