@@ -117,7 +117,7 @@ func FuzzDamaged(f *testing.F) {
 	}
 	f.Add(uint8(0), []byte{})
 	for kind := range uint8(5) {
-		for n := range byte(12) {
+		for n := range byte(6) {
 			f.Add(kind, bytes.Repeat([]byte{n, 5 * n, 3, n + 1, 7 * n}, 40*int(n+1)))
 		}
 	}

@@ -117,7 +117,7 @@ func TestPage(t *testing.T) {
 		"Processor time a call by offered rate: t16", "Memory by offered rate: t16",
 		"Latency by percentile: t16 at 10k calls/s", "Latency by percentile: t16 at 40k calls/s",
 		"Throughput by time: t16", "p99 of latency by time: t16", "Processor time a call by time: t16", "Memory by time: t16",
-		"Latency by percentile: t16 at 0 s", "Latency by percentile: t16 at 39 s"}
+		"Latency by percentile: t16 at 0 s", "Latency by percentile: t16 at 19 s"}
 	if !slices.Equal(titles, want) {
 		t.Errorf("plots %q\nwant  %q", titles, want)
 	}
@@ -138,9 +138,10 @@ func TestPage(t *testing.T) {
 
 // TestSame makes the same bytes of the same files.
 func TestSame(t *testing.T) {
+	source := Source{"suite.json", sampleFile(t)}
 	render := func() []byte {
-		p, html := written(t, Source{"suite.json", sampleFile(t)})
-		for _, plot := range p.Plots() {
+		p, html := written(t, source)
+		for _, plot := range p.Plots()[1:3] { // both kinds of drawings
 			image, err := plot.PNG()
 			if err != nil {
 				t.Fatal(err)
@@ -158,7 +159,7 @@ func TestSame(t *testing.T) {
 func TestPlotFiles(t *testing.T) {
 	p, _ := written(t, Source{"suite.json", sampleFile(t)})
 	names := map[string]bool{}
-	for _, plot := range p.Plots() {
+	for i, plot := range p.Plots() {
 		if names[plot.Name] || plot.Name != fileName(plot.Name) || plot.Name == "" {
 			t.Errorf("a plot is called %q", plot.Name)
 		}
@@ -169,6 +170,9 @@ func TestPlotFiles(t *testing.T) {
 		}
 		if bytes.Contains(plot.SVG(), []byte("var(")) || bytes.Contains(plot.SVG(), []byte("NaN")) {
 			t.Errorf("%s has a variable or NaN", plot.Name)
+		}
+		if i%4 != 0 {
+			continue // images take their time
 		}
 		image, err := plot.PNG()
 		if err != nil {
@@ -229,10 +233,11 @@ func TestHostileText(t *testing.T) {
 // TestSeveralFiles tells reports of the same name apart, and keeps the style of a kind.
 func TestSeveralFiles(t *testing.T) {
 	one, two := sampleFile(t), sampleFile(t)
+	one.Reports, two.Reports = one.Reports[:2], two.Reports[:2]
 	slices.Reverse(two.Reports[0].Servers)
 	p, html := written(t, Source{"a/x.json", one}, Source{"b/x.json", two})
 	_, text := parse(t, html)
-	for _, want := range []string{"compare (a/x.json)", "compare (b/x.json)", "soak (b/x.json)"} {
+	for _, want := range []string{"compare (a/x.json)", "compare (b/x.json)", "payload (b/x.json)"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -15,7 +15,7 @@ import (
 // encoded returns a histogram of n latencies around one, with a tail.
 func encoded(t testing.TB, n int, around time.Duration) (string, load.Latency) {
 	t.Helper()
-	h := hdrhistogram.New(64, int64(time.Minute), 2)
+	h := hdrhistogram.New(64, int64(10*time.Second), 1)
 	for i := range n {
 		part := (float64(i) + 0.5) / float64(n)
 		if err := h.RecordValue(int64(float64(around) * (0.7 + 0.3/math.Sqrt(1-part)))); err != nil {
@@ -53,7 +53,7 @@ func sampleRun(t testing.TB, s report.Server, nth, round int, l load.Load, slowe
 	r.Load, r.Payload, r.Seconds, r.SystemSeconds = l, 32, 1, 0.8
 	r.Callers, r.CallsPerSecond = l.Callers, float64(time.Second)/float64(perCall)
 	r.Calls = uint64(r.CallsPerSecond)
-	r.Histogram, r.Latency = encoded(t, 2000, perCall*time.Duration(l.Callers))
+	r.Histogram, r.Latency = encoded(t, 500, perCall*time.Duration(l.Callers))
 	r.ServiceHistogram, r.ServiceTime = r.Histogram, r.Latency
 	r.Process = &measure.Usage{MemoryAfter: measure.Memory{RSS: uint64(1+nth) << 20 * uint64(1+slower)}}
 	return r
@@ -130,7 +130,7 @@ func ratesReport(t testing.TB) *report.Report {
 				run.Arrivals = &load.Arrivals{Steps: load.Steps{{Rate: rate, Duration: time.Second}}}
 				run.Offered = &load.Offered{PerSecond: rate}
 				run.CallsPerSecond = min(rate, run.CallsPerSecond)
-				run.Histogram, run.Latency = encoded(t, 3000, time.Duration(rate/run.CallsPerSecond*float64(time.Millisecond)))
+				run.Histogram, run.Latency = encoded(t, 500, time.Duration(rate/run.CallsPerSecond*float64(time.Millisecond)))
 				r.Runs = append(r.Runs, run)
 			}
 		}
@@ -144,7 +144,7 @@ func secondsReport(t testing.TB) *report.Report {
 	l := load.Load{Batch: 1, Callers: 16}
 	r := sampleReport(t, "soak", l)
 	r.Servers, r.Runs, r.Axis = r.Servers[2:4], nil, &report.Axis{Name: "time", Unit: "s"}
-	for second := range 40 {
+	for second := range 20 {
 		for nth, s := range r.Servers {
 			run := sampleRun(t, s, nth, second, l, 1)
 			run.At = float64(second)
