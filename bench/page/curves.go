@@ -77,12 +77,21 @@ func (c *chart) plot(name, title, reading string) *Plot {
 	return &Plot{Name: name, Title: title, Reading: reading, width: narrowWidth, height: narrowHigh, draw: c.draw}
 }
 
-// draw draws the legend and below it the curves: areas first, then lines and markers.
+// nameHeight is the room for the name of an axis.
+const nameHeight = 16
+
+// draw draws the legend, the curves, and the names of the axes: of the vertical one
+// above it and of the horizontal one below.
 func (c *chart) draw(p *pen) {
 	p.legend(c.keys())
+	name := letters(textSize, inkTone())
+	write(&p.Canvas, name, vg.Point{X: p.Min.X, Y: p.Max.Y - nameHeight/2}, c.y.label)
+	inner := draw.Crop(p.Canvas, 0, 0, nameHeight, -nameHeight-2)
 	drawing := axes(c.x, c.y)
 	drawing.Add(c)
-	drawing.Draw(p.Canvas)
+	drawing.Draw(inner)
+	field := drawing.DataCanvas(inner)
+	write(&p.Canvas, aligned(name, draw.XCenter), vg.Point{X: field.Center().X, Y: p.Min.Y + textSize/2}, c.x.label)
 }
 
 // keys are the legend: the servers, and then what else lines mean.

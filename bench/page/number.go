@@ -114,7 +114,8 @@ func inThousands(v float64) string {
 	if math.Abs(v) < 999.5 {
 		return figure(v)
 	}
-	return thousands(math.Trunc(v/1e3)) + fmt.Sprintf("%.1fk", math.Abs(math.Mod(v, 1e3))/1e3)[1:]
+	hundreds := math.Round(v / 100)
+	return fmt.Sprintf("%s.%.0fk", thousands(math.Trunc(hundreds/10)), math.Abs(math.Mod(hundreds, 10)))
 }
 
 // duration shows microseconds in the unit that they are best read in.

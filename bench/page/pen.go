@@ -117,7 +117,8 @@ func (p *pen) mark(s style, at vg.Point, radius vg.Length) {
 	p.Stroke(path)
 }
 
-// axes returns a plot of two scales, to which what it shows is added.
+// axes returns a plot of two scales, to which what it shows is added. It says what they
+// are itself: gonum leaves room for names at the wrong place of logarithmic axes.
 func axes(x, y *scale) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
@@ -131,9 +132,7 @@ func axes(x, y *scale) *plot.Plot {
 		a.Padding = 0
 		a.LineStyle = stroke(mutedTone(), 0.75)
 		a.Tick.LineStyle, a.Tick.Length = a.LineStyle, 5
-		a.Label.Text, a.Label.Padding = side.label, 4
-		label, tick := letters(textSize, inkTone()), letters(textSize, mutedTone())
-		a.Label.TextStyle.Color, a.Label.TextStyle.Font, a.Label.TextStyle.Handler = label.Color, label.Font, label.Handler
+		tick := letters(textSize, mutedTone())
 		a.Tick.Label.Color, a.Tick.Label.Font, a.Tick.Label.Handler = tick.Color, tick.Font, tick.Handler
 	}
 	p.Add(grid{})
