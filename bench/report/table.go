@@ -27,7 +27,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if len(rows) == 1 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n%s: %s\n", l, explain(l))
+		fmt.Fprintf(&b, "\n%s: %s\n", l, Explain(l))
 		WriteRows(&b, rows)
 	}
 	b.WriteString("\n")
@@ -57,8 +57,8 @@ func (s *Summary) row() []string {
 	}
 }
 
-// explain says a load in words.
-func explain(l load.Load) string {
+// Explain says a load in words.
+func Explain(l load.Load) string {
 	callers := "1 caller"
 	if l.Callers != 1 {
 		callers = fmt.Sprintf("%d callers", l.Callers)

@@ -33,6 +33,7 @@ type commands struct {
 	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
 	Peers    peersCommand    `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
 	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
+	Report   reportCommand   `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
 	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
 	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
 	Server   serverCommand   `cmd:"" help:"Run one of the servers alone."`

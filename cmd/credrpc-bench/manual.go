@@ -42,6 +42,10 @@ What ten thousand connections that send nothing cost:
 
 What access rules cost, and nothing else:
 
-	credrpc-bench ladder --steps server,server-again,server-cache,server-cdb,server-directory`},
+	credrpc-bench ladder --steps server,server-again,server-cache,server-cdb,server-directory
+
+A page of two results, and their plots as SVG and PNG in the directory plots:
+
+	credrpc-bench report result.json ladder.json --out page.html --plots plots`},
 	{Title: "SEE ALSO", Text: `credrpc(1)`},
 }

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"credrpc/bench/page"
+)
+
+// defaultPage is where the page goes if nothing says what is wanted.
+const defaultPage = "report.html"
+
+// A reportCommand shows result files.
+type reportCommand struct {
+	Results  []string `arg:"" name:"result" help:"Result files, which other commands write with --json."`
+	Out      string   `placeholder:"FILE" help:"Write the page to FILE. Without --out, --plots and --markdown it is written to report.html."`
+	Plots    string   `placeholder:"DIR" help:"Write every plot to DIR, as SVG and PNG. DIR is made; files of the same names are replaced."`
+	Markdown bool     `help:"Print the table of the README."`
+}
+
+// Help is what --help shows besides the flags.
+func (c *reportCommand) Help() string {
+	return `The page is one file, refers to nothing outside itself and has no script. It has the findings, then each report with its plots and figures, then the machine and the command that repeats it. If one of the files cannot be read nothing is written.
+
+Several files become sections of one page, whatever they are of. To compare two of them, see compare.`
+}
+
+// An output is a file that will be written.
+type output struct {
+	path string
+	data []byte
+}
+
+// Run shows the files. It makes everything before it writes anything, and replaces
+// files only when they are whole.
+func (c *reportCommand) Run() error {
+	if c.Out == "" && c.Plots == "" && !c.Markdown {
+		c.Out = defaultPage
+	}
+	sources, err := page.Read(c.Results)
+	if err != nil {
+		return err
+	}
+	var table bytes.Buffer
+	if c.Markdown {
+		if err := page.WriteMarkdown(&table, sources); err != nil {
+			return err
+		}
+	}
+	outputs, err := c.outputs(sources)
+	if err != nil {
+		return err
+	}
+	if c.Plots != "" {
+		if err := os.MkdirAll(c.Plots, 0o777); err != nil {
+			return err
+		}
+	}
+	for _, o := range outputs {
+		if err := replaceFile(o.path, o.data); err != nil {
+			return err
+		}
+	}
+	if c.Out == defaultPage {
+		fmt.Fprintln(os.Stderr, "wrote", defaultPage)
+	}
+	_, err = os.Stdout.Write(table.Bytes())
+	return err
+}
+
+// outputs makes the page and the plots.
+func (c *reportCommand) outputs(sources []page.Source) (outputs []output, err error) {
+	if c.Out == "" && c.Plots == "" {
+		return nil, nil
+	}
+	p, err := page.New(sources)
+	if err != nil {
+		return nil, err
+	}
+	if c.Out != "" {
+		var b bytes.Buffer
+		if err := p.WriteHTML(&b); err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, output{c.Out, b.Bytes()})
+	}
+	if c.Plots == "" {
+		return outputs, nil
+	}
+	for _, plot := range p.Plots() {
+		png, err := plot.PNG()
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(c.Plots, plot.Name)
+		outputs = append(outputs, output{path + ".svg", plot.SVG()}, output{path + ".png", png})
+	}
+	return outputs, nil
+}
+
+// replaceFile has a file hold data, or what it held before if that fails. What is no
+// file, such as a pipe, is written to.
+func replaceFile(path string, data []byte) (err error) {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeTo(path, os.O_WRONLY, data)
+	}
+	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".credrpc-bench-%d-%s", os.Getpid(), filepath.Base(path)))
+	if err := writeTo(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, data); err != nil {
+		return fmt.Errorf("%s cannot be written: %w", path, err)
+	}
+	if err := os.Rename(beside, path); err != nil {
+		return errors.Join(err, os.Remove(beside))
+	}
+	return nil
+}
+
+// writeTo writes data to a file, and removes it again if that fails and it is new.
+func writeTo(path string, flags int, data []byte) error {
+	f, err := os.OpenFile(path, flags, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Close())
+	if err != nil && flags&os.O_EXCL != 0 {
+		return errors.Join(err, os.Remove(path))
+	}
+	return err
+}
