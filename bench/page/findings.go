@@ -32,9 +32,9 @@ func matrices(r *report.Report, cells []cell) (all []matrix) {
 		title string
 		of    func(*cell) value
 	}{
-		{"Calls a second, × floor", func(c *cell) value { return spreadValue(c.TimesFloor, ratio) }},
-		{"Calls a second, × reference", func(c *cell) value { return spreadValue(c.TimesReference, ratio) }},
-		{"Server's processor time a call, × reference", func(c *cell) value { return spreadValue(c.CPUTimesReference, ratio) }},
+		{"Calls a second, × floor", func(c *cell) value { return intervalValue(c.TimesFloor, ratio) }},
+		{"Calls a second, × reference", func(c *cell) value { return intervalValue(c.TimesReference, ratio) }},
+		{"Server's processor time a call, × reference", func(c *cell) value { return intervalValue(c.CPUTimesReference, ratio) }},
 		{"Calls a second, × the server that it is compared with", func(c *cell) value {
 			if c.pair == nil || c.pair.Throughput == nil {
 				return value{}

@@ -64,19 +64,22 @@ func markdownTable(cells []cell) string {
 		}
 		fmt.Fprintf(&b, "| %v | %s | %.1f | %s | %s | %.0f | %.0f | %.1f | %s |\n", c.Load, escapeMarkdown(inWords(c.kind)),
 			c.CallsPerSecond.Median/1000,
-			ofItself(c.TimesFloor, c.kind == report.KindFloor),
-			ofItself(c.TimesReference, c.kind == report.KindReference),
+			shortly(c.TimesFloor),
+			shortly(c.TimesReference),
 			c.Latency.P50, c.Latency.P99, c.UserPerCall+c.SystemPerCall, cpu)
 	}
 	return b.String()
 }
 
-// ofItself shows a ratio; that of a server to itself has no spread.
-func ofItself(s *report.Spread, itself bool) string {
-	if itself && s != nil {
+// shortly shows a ratio with two decimals; that of a server to itself has no interval.
+func shortly(i *report.Interval) string {
+	switch {
+	case i == nil:
+		return "-"
+	case i.Min == 1 && i.Max == 1:
 		return "1"
 	}
-	return s.String()
+	return fmt.Sprintf("%s%.2f (%.2f-%.2f)", i.Verdict.Mark(), i.Median, i.Low, i.High)
 }
 
 // inWords says what the kinds are that only the benchmark calls so.

@@ -181,5 +181,8 @@ func intervalValue(i *report.Interval, show func(float64) string) value {
 	if i.Low < 0 {
 		between = " to "
 	}
-	return value{Main: show(i.Median), Spread: show(i.Low) + between + show(i.High)}
+	if i.Min == 1 && i.Max == 1 {
+		return value{Main: "1"} // a server by itself
+	}
+	return value{Main: i.Verdict.Mark() + show(i.Median), Spread: show(i.Low) + between + show(i.High)}
 }

@@ -61,8 +61,8 @@ func fields() []field {
 	spread := func(head string, of func(*cell) value) field {
 		return field{column: column{Head: head, Spread: true}, of: of}
 	}
-	general := func(head string, of func(*cell) *report.Spread) field {
-		f := spread(head, func(c *cell) value { return spreadValue(of(c), ratio) })
+	general := func(head string, of func(*cell) *report.Interval) field {
+		f := spread(head, func(c *cell) value { return intervalValue(of(c), ratio) })
 		f.general = true
 		return f
 	}
@@ -77,8 +77,8 @@ func fields() []field {
 	return []field{
 		words("server", func(c *cell) string { return printable(c.Server) }),
 		spread("calls/s", func(c *cell) value { return spreadValue(&c.CallsPerSecond, figure) }),
-		general("× floor", func(c *cell) *report.Spread { return c.TimesFloor }),
-		general("× reference", func(c *cell) *report.Spread { return c.TimesReference }),
+		general("× floor", func(c *cell) *report.Interval { return c.TimesFloor }),
+		general("× reference", func(c *cell) *report.Interval { return c.TimesReference }),
 		words("against", func(c *cell) string {
 			if c.pair == nil {
 				return ""

@@ -28,8 +28,8 @@ func (c *reportCommand) Help() string {
 Several files become sections of one page, whatever they are of. To compare two of them, see compare.`
 }
 
-// An output is a file that will be written.
-type output struct {
+// A product is a file that will be written.
+type product struct {
 	path string
 	data []byte
 }
@@ -72,7 +72,7 @@ func (c *reportCommand) Run() error {
 }
 
 // outputs makes the page and the plots.
-func (c *reportCommand) outputs(sources []page.Source) (outputs []output, err error) {
+func (c *reportCommand) outputs(sources []page.Source) (outputs []product, err error) {
 	if c.Out == "" && c.Plots == "" {
 		return nil, nil
 	}
@@ -85,7 +85,7 @@ func (c *reportCommand) outputs(sources []page.Source) (outputs []output, err er
 		if err := p.WriteHTML(&b); err != nil {
 			return nil, err
 		}
-		outputs = append(outputs, output{c.Out, b.Bytes()})
+		outputs = append(outputs, product{c.Out, b.Bytes()})
 	}
 	if c.Plots == "" {
 		return outputs, nil
@@ -96,7 +96,7 @@ func (c *reportCommand) outputs(sources []page.Source) (outputs []output, err er
 			return nil, err
 		}
 		path := filepath.Join(c.Plots, plot.Name)
-		outputs = append(outputs, output{path + ".svg", plot.SVG()}, output{path + ".png", png})
+		outputs = append(outputs, product{path + ".svg", plot.SVG()}, product{path + ".png", png})
 	}
 	return outputs, nil
 }
