@@ -37,6 +37,7 @@ type Client struct {
 	MaxResponse uint32
 
 	inFlight  atomic.Int32        // calls that have begun and not ended
+	waits     waits               // of those that were alone
 	exchanges sync.Pool           // of *exchange, closed
 	buffers   bytebufferpool.Pool // requests and answers of typed calls
 }
@@ -118,7 +119,7 @@ func (c *Client) begin() *exchange {
 	if !ok {
 		x = new(exchange)
 	}
-	x.path, x.fd = c.Path, -1
+	x.path, x.fd, x.waits = c.Path, -1, &c.waits
 	x.alone = c.inFlight.Add(1) == 1
 	return x
 }

@@ -30,10 +30,12 @@ const (
 
 // An exchange is one call on one connection. It is used again after close.
 type exchange struct {
-	path  string   // for errors
-	fd    int      // -1: no descriptor yet
-	file  *os.File // owns fd from the first wait on; nil before
-	alone bool     // no other call was in flight at the beginning
+	path  string    // for errors
+	fd    int       // -1: no descriptor yet
+	file  *os.File  // owns fd from the first wait on; nil before
+	alone bool      // no other call was in flight at the beginning
+	waits *waits    // of the client's calls that were alone
+	sent  time.Time // when the request was sent, if alone
 
 	disarm func() bool // keeps the context from ending file; nil if it cannot
 
@@ -127,6 +129,10 @@ func (x *exchange) stopSending() {
 // whether anything follows, the server decides by when it writes, so it makes no
 // difference.
 func (x *exchange) receive(ctx context.Context, dst []byte, limit uint32) ([]byte, error) {
+	if x.alone {
+		x.sent = time.Now()
+		defer func() { x.waits.note(time.Since(x.sent)) }()
+	}
 	start := len(dst)
 	answer := dst
 	for x.response.Reset(limit); !x.response.Done(); {
@@ -174,22 +180,35 @@ func (x *exchange) read(ctx context.Context, p []byte) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if x.file == nil {
-		if !x.alone {
-			runtime.Gosched()
-			n, errno := sys.Recv(x.fd, p, sys.Yield)
-			switch {
-			case errno == 0 && n == 0:
-				return 0, io.EOF
-			case errno == 0:
-				return n, nil
-			case errno != unix.EAGAIN:
-				return 0, errno
-			}
+	for more := true; x.file == nil; {
+		more = x.yield()
+		n, errno := sys.Recv(x.fd, p, sys.Yield)
+		switch {
+		case errno == 0 && n == 0:
+			return 0, io.EOF
+		case errno == 0:
+			return n, nil
+		case errno != unix.EAGAIN:
+			return 0, errno
+		case !more:
+			x.usePoller(ctx)
 		}
-		x.usePoller(ctx)
 	}
 	return x.file.Read(p)
+}
+
+// yield lets somebody else run before the next try to receive, and returns false if
+// the poller is to wait after it.
+func (x *exchange) yield() (more bool) {
+	if !x.alone {
+		runtime.Gosched()
+		return false
+	}
+	if x.waits.long() || time.Since(x.sent) > spinFor {
+		return false
+	}
+	sys.YieldProcessor()
+	return true
 }
 
 // receiveError returns what a failure of read means.
@@ -236,7 +255,7 @@ func (x *exchange) close() {
 	case x.fd >= 0:
 		sys.Close(x.fd, sys.Yield)
 	}
-	x.path, x.fd, x.file, x.disarm = "", -1, nil, nil
+	x.path, x.fd, x.file, x.disarm, x.waits = "", -1, nil, nil, nil
 	x.sending, x.sendErr = false, nil
 	x.interrupted.Store(false)
 }

@@ -46,7 +46,7 @@ func FuzzReceive(f *testing.F) {
 				runtime.Gosched()
 			}
 		}()
-		x := &exchange{fd: pair[0], alone: alone}
+		x := &exchange{fd: pair[0], alone: alone, waits: new(waits)}
 		got, err := x.receive(context.Background(), []byte("dst"), limit)
 		x.close()
 		<-written
