@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"credrpc/accessdb"
-	"credrpc/bench/floor"
 	"credrpc/bench/load"
 	"credrpc/bench/measure"
 	"credrpc/bench/report"
@@ -196,17 +195,8 @@ func (s *Scenario) variant() (variant, error) {
 		}
 		return all[0], nil
 	}
-	request := s.Load.Payload
-	if len(s.Load.Sizes) > 0 {
-		request, _ = s.Load.Sizes.Max()
-	}
-	switch {
-	case s.Load.Sizes.Apart():
+	if s.Load.Sizes.Apart() {
 		return variant{}, fmt.Errorf("%w: the floor only echoes, so answers have no size of their own", ErrCannot)
-	case request > floor.MaxPayload:
-		return variant{}, fmt.Errorf("%w: the floor takes payloads of up to %d bytes", ErrCannot, floor.MaxPayload)
-	case s.Load.Pieces > 1:
-		return variant{}, fmt.Errorf("%w: the floor takes requests in one piece", ErrCannot)
 	}
 	return floorVariant(max(1, s.Loops)), nil
 }

@@ -204,8 +204,6 @@ func TestRunUsage(t *testing.T) {
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"--server floor --answer 50", "floor only echoes"},
-		{"--server floor --payload 1M", "of up to"},
-		{"--server floor --pieces 2", "in one piece"},
 		{"--server reference --rules x", "no access rules"},
 		{"--socket /does/not/exist", "does not echo"},
 	} {
