@@ -51,7 +51,7 @@ type variant struct {
 	command func(b *Bench, ctx context.Context, socket string) ([]string, error)
 
 	// generator returns the command line of the load generator, which prints a
-	// [load.Result] as JSON. nil is the one of this program.
+	// [load.Result] as JSON. nil is that of package load.
 	generator func(socket string, config load.Config) []string
 
 	// probe returns nil if the server that listens at socket is ready. nil is a
