@@ -53,6 +53,7 @@ type plan struct {
 type caller struct {
 	*plan
 	pacer
+	users  identities
 	sizes  Sizes
 	single bool // all calls have the same exchange
 	same   exchange
@@ -152,7 +153,12 @@ func (c *caller) start(k *call) {
 	}
 	k.number = c.number
 	c.number++
+	if errno := c.users.become(); errno != 0 {
+		k.fd = c.failed(k, "setresuid", errno)
+		return
+	}
 	k.fd = c.send(k)
+	c.users.leave()
 }
 
 // finish collects the answer and counts the call. It returns when the answer was

@@ -80,6 +80,17 @@ func SleepUntil(deadline int64) {
 		uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
 }
 
+// ActAs has the calling thread, and no other, act as a user: its real user is what
+// SCM_CREDENTIALS says of a sender, its effective user what SO_PEERCRED says of who
+// connected. The saved user stays 0, so that a thread of a process that root started
+// can go back to 0 and on to another. Between the two it has no capabilities in
+// effect. The goroutine must be locked to its thread. See setresuid(2), credentials(7)
+// and capabilities(7), "Effect of user ID changes on capabilities".
+func ActAs(uid uint32) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), 0)
+	return errno
+}
+
 // Monotonic returns what the monotonic clock shows, in nanoseconds. It is the
 // same for all processes of the machine, and the clock by which package time
 // measures. See clock_gettime(2).
