@@ -57,6 +57,35 @@ func WaitingReceive(fd int, p []byte) (n int, errno unix.Errno) {
 	}
 }
 
+// WaitingConnect connects the non-blocking fd to a, and waits in a raw call for room
+// in the backlog, in line with others who wait, for a tenth of a second at most: then
+// it returns EAGAIN. See connect(2), and socket(7) for SO_SNDTIMEO.
+func WaitingConnect(fd int, a *Address) unix.Errno {
+	limit := unix.NsecToTimeval(1e8)
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO,
+		uintptr(unsafe.Pointer(&limit)), unsafe.Sizeof(limit), 0)
+	if errno != 0 {
+		return errno
+	}
+	if errno := setFlags(fd, 0); errno != 0 {
+		return errno
+	}
+	errno = Connect(fd, a)
+	if errno == unix.EINTR {
+		errno = unix.EAGAIN
+	}
+	if errno := setFlags(fd, unix.O_NONBLOCK); errno != 0 {
+		return errno
+	}
+	return errno
+}
+
+// setFlags sets the status flags of fd. See F_SETFL(2const).
+func setFlags(fd int, flags uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags)
+	return errno
+}
+
 // waitFor waits in a raw call until one of events, an error or a hang-up holds
 // for fd, or a signal arrives. See poll(2).
 func waitFor(fd int, events int16) unix.Errno {
