@@ -173,6 +173,19 @@ func selfVariant(name string, cores int, args ...string) variant {
 	}
 }
 
+// with returns the variant with more arguments before the socket.
+func (v variant) with(args ...string) variant {
+	command := v.command
+	v.command = func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+		all, err := command(b, ctx, socket)
+		if err != nil {
+			return nil, err
+		}
+		return append(append(all[:len(all)-1:len(all)-1], args...), socket), nil
+	}
+	return v
+}
+
 // start starts a server and waits until it answers.
 func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	dir, err := b.directory()

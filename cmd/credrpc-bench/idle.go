@@ -39,24 +39,28 @@ func (c *idleCommand) Validate() error {
 // Run measures and prints. It fails if a call was not answered right or a
 // connection missed its deadline.
 func (c *idleCommand) Run() error {
+	name := suite.Eventloop
+	if c.OnLoop {
+		name = suite.EventloopOnLoop
+	}
 	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Idle(b.ctx, suite.IdleConfig{
-			Connections:    c.Connections,
-			Load:           c.Load,
-			Rounds:         c.Rounds,
-			Duration:       time.Duration(c.Seconds * float64(time.Second)),
-			Payload:        c.Payload,
-			Loops:          c.Loops,
-			OnLoop:         c.OnLoop,
+		config := suite.IdleConfig{
+			Comparison: suite.Comparison{
+				Servers:  []string{name},
+				Loads:    []load.Load{c.Load},
+				Rounds:   c.Rounds,
+				Duration: time.Duration(c.Seconds * float64(time.Second)),
+				Payload:  c.Payload,
+				Loops:    c.Loops,
+			},
+			Connections:    []int{c.Connections},
 			RequestTimeout: c.RequestTimeout,
-		})
-		b.progress.clear()
-		if failed == nil && r.Errors > 0 {
-			failed = errAnswers
 		}
-		if failed == nil && r.MissedDeadline > 0 {
+		r, failed := b.Idle(b.ctx, config)
+		b.progress.clear()
+		if failed = verdict(failed, r); failed == nil && config.MissedDeadlines(r) > 0 {
 			failed = errDeadline
 		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(failed, suite.WriteIdle(os.Stdout, &config, r), writeReport(c.JSON, r))
 	})
 }

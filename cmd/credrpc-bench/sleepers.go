@@ -35,21 +35,24 @@ func (c *sleepersCommand) Validate() error {
 // Run measures and prints, and fails if a call was not answered right.
 func (c *sleepersCommand) Run() error {
 	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Sleepers(b.ctx, suite.SleepersConfig{
-			Server:   c.Server,
-			Load:     c.Load,
-			Rounds:   c.Rounds,
-			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
-			Loops:    c.Loops,
-			Sleep:    c.Sleep,
-			Share:    c.Share,
-		})
+		config := suite.SleepersConfig{
+			Comparison: suite.Comparison{
+				Servers:  []string{c.Server},
+				Loads:    []load.Load{c.Load},
+				Rounds:   c.Rounds,
+				Duration: time.Duration(c.Seconds * float64(time.Second)),
+				Payload:  c.Payload,
+				Loops:    c.Loops,
+			},
+			Sleep: c.Sleep,
+			Share: c.Share,
+		}
+		r, failed := b.Sleepers(b.ctx, config)
 		b.progress.clear()
-		if failed == nil && r.Errors > 0 {
+		if failed = verdict(failed, r); failed == nil && suite.SleepingErrors(r) > 0 {
 			failed = errAnswers
 		}
-		return errors.Join(failed, r.Write(os.Stdout), writeJSON(c.JSON, encoding(r)))
+		return errors.Join(failed, suite.WriteSleepers(os.Stdout, &config, r), writeReport(c.JSON, r))
 	})
 }
 
