@@ -28,6 +28,7 @@ type Bench struct {
 
 	dir       string // of sockets and the floor's program; "" before the first use
 	children  []*child
+	sockets   int  // given out
 	compiled  bool // the floor was tried
 	floorPath string
 	floorErr  error
@@ -72,14 +73,19 @@ type variant struct {
 
 // Close stops all children and removes their files.
 func (b *Bench) Close() {
-	for _, c := range b.children {
-		c.stop()
-	}
-	b.children = nil
+	b.stopServers()
 	if b.dir != "" {
 		os.RemoveAll(b.dir)
 		b.dir = ""
 	}
+}
+
+// stopServers stops all servers.
+func (b *Bench) stopServers() {
+	for _, c := range b.children {
+		c.stop()
+	}
+	b.children = nil
 }
 
 // directory returns the directory of this benchmark's files.
@@ -192,7 +198,8 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(dir, strconv.Itoa(len(b.children)))
+	socket := filepath.Join(dir, strconv.Itoa(b.sockets))
+	b.sockets++
 	command, err := v.command(b, ctx, socket)
 	if err != nil {
 		return nil, err

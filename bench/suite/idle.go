@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -22,6 +23,9 @@ type IdleConfig struct {
 	Connections    []int         // numbers of connections that send nothing
 	RequestTimeout time.Duration // of package server; a run must fit in
 }
+
+// ErrDeadline reports connections that the server did not end in time.
+var ErrDeadline = errors.New("not every idle connection was ended at its deadline")
 
 // endTolerance is how much later than its deadline a connection may be ended
 // before it counts as missed: the process that watches also needs a core.

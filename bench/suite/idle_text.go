@@ -19,11 +19,16 @@ func WriteIdle(w io.Writer, c *IdleConfig, r *report.Report) error {
 		}
 	}
 	connections := float64(c.Connections[0])
-	if len(r.Servers) == 0 || first == nil || len(between(r, r.Servers[0].Name, connections, 0, p99)) == 0 {
+	name := ""
+	if len(r.Servers) > 0 {
+		name = r.Servers[0].Name
+	}
+	with, without := place{name, r.Loads[0], connections}, place{name, r.Loads[0], 0}
+	p99s := between(r, with, without, p99)
+	if len(p99s) == 0 {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err
 	}
-	name := r.Servers[0].Name
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s under %v, beside it %.0f connections that send nothing\n"+
 		"memory of the server  none      with all   more\n", name, r.Loads[0], connections)
@@ -38,12 +43,11 @@ func WriteIdle(w io.Writer, c *IdleConfig, r *report.Report) error {
 		none, all := mib(row.of(first.Before)), mib(row.of(first.During))
 		fmt.Fprintf(&b, "  %-18s  %-8.2f  %-9.2f  %+.2f\n", row.name+" MiB", none, all, all-none)
 	}
-	if kernel := report.SpreadOf(at(r, name, connections, kernelMore)); first.KernelBefore > 0 {
+	if kernel := report.SpreadOf(at(r, with, kernelMore)); first.KernelBefore > 0 {
 		fmt.Fprintf(&b, "  kernel, both ends                        %+.2f\n", kernel.Median/(1<<20))
 	}
 	fmt.Fprintf(&b, "p99 with by without   %s\ncalls/s with by w/o   %s\nerrors                %d\n",
-		report.SpreadOf(between(r, name, connections, 0, p99)),
-		report.SpreadOf(between(r, name, connections, 0, callsPerSecond)), r.Errors())
+		report.SpreadOf(p99s), report.SpreadOf(between(r, with, without, callsPerSecond)), r.Errors())
 	c.writeRounds(&b, r)
 	fmt.Fprintf(&b, "%d connections missed their deadline of %g s. Memory of the server is of the first round, the kernel's the\n"+
 		"median of all; ratios are medians (least-greatest).\n", c.MissedDeadlines(r), c.RequestTimeout.Seconds())

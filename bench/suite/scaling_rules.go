@@ -9,8 +9,9 @@ import (
 
 // Servers of [Bench.Rules], besides [Eventloop], which has no rules.
 const (
-	rulesCached   = "eventloop-rules-cached"
-	rulesLookedUp = "eventloop-rules-looked-up"
+	rulesPrefix   = "eventloop-rules-"
+	rulesCached   = rulesPrefix + "cached"
+	rulesLookedUp = rulesPrefix + "looked-up"
 )
 
 // Rules measures what access rules cost, with the more and more of them that a file

@@ -130,13 +130,13 @@ func sleepingAt(r *report.Report) (n float64) {
 
 // WriteSleepers writes what [Bench.Sleepers] found as text.
 func WriteSleepers(w io.Writer, c *SleepersConfig, r *report.Report) error {
-	n := sleepingAt(r)
-	if n == 0 || len(between(r, r.Servers[0].Name, n, 0, callsPerSecond)) == 0 {
+	n, name := sleepingAt(r), c.Servers[0]
+	with, without := place{name, r.Loads[0], n}, place{name, r.Loads[0], 0}
+	ratios := between(r, with, without, callsPerSecond)
+	if n == 0 || len(ratios) == 0 {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err
 	}
-	name := r.Servers[0].Name
-	ratios := between(r, name, n, 0, callsPerSecond)
 	_, err := fmt.Fprintf(w, `%s under %v, beside it %.0f callers whose handler sleeps %v: %.2f %% of all calls
 other calls/s without  %s
 other calls/s with     %s
@@ -144,9 +144,9 @@ with by without        %s
 p99 with by without    %s
 errors                 %d
 Medians of %d rounds (least-greatest); ratios are of the two runs of a round.
-`, name, r.Loads[0], n, c.Sleep, report.SpreadOf(at(r, name, n, sleepingShare)).Median*100,
-		whole(report.SpreadOf(at(r, name, 0, callsPerSecond))), whole(report.SpreadOf(at(r, name, n, callsPerSecond))),
-		report.SpreadOf(ratios), report.SpreadOf(between(r, name, n, 0, p99)), r.Errors()+SleepingErrors(r), len(ratios))
+`, name, r.Loads[0], n, c.Sleep, report.SpreadOf(at(r, with, sleepingShare)).Median*100,
+		whole(report.SpreadOf(at(r, without, callsPerSecond))), whole(report.SpreadOf(at(r, with, callsPerSecond))),
+		report.SpreadOf(ratios), report.SpreadOf(between(r, with, without, p99)), r.Errors()+SleepingErrors(r), len(ratios))
 	return err
 }
 

@@ -22,9 +22,6 @@ type idleCommand struct {
 	JSON           string        `placeholder:"FILE" help:"Write everything to FILE."`
 }
 
-// errDeadline reports connections that the server did not end in time.
-var errDeadline = errors.New("not every idle connection was ended at its deadline")
-
 // Validate reports numbers that make no sense.
 func (c *idleCommand) Validate() error {
 	if c.Connections < 1 {
@@ -59,7 +56,7 @@ func (c *idleCommand) Run() error {
 		r, failed := b.Idle(b.ctx, config)
 		b.progress.clear()
 		if failed = verdict(failed, r); failed == nil && config.MissedDeadlines(r) > 0 {
-			failed = errDeadline
+			failed = suite.ErrDeadline
 		}
 		return errors.Join(failed, suite.WriteIdle(os.Stdout, &config, r), writeReport(c.JSON, r))
 	})

@@ -24,6 +24,7 @@ type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
 	Compare  compareCommand  `cmd:"" default:"withargs" help:"Compare all servers under the same loads. This is the default."`
+	Suite    suiteCommand    `cmd:"" help:"Measure everything, unattended: about ten minutes."`
 	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
@@ -43,7 +44,7 @@ func main() {
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
 		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
-		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ",")},
+		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ",")},
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
