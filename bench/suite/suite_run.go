@@ -126,3 +126,12 @@ func (a allowance) comparison(runs int, longest, besides time.Duration) Comparis
 	c.Duration = min(longest, max(shortestRun, c.Budget/time.Duration(aimedRounds*runs)-runOverhead))
 	return c
 }
+
+// points are the values of a scenario's axis: all, or in a quick suite the first two
+// and the last but one, since the last takes seconds to set up.
+func (a allowance) points(all ...int) []int {
+	if !a.quick {
+		return all
+	}
+	return []int{all[0], all[1], all[len(all)-2]}
+}

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -76,7 +77,7 @@ func peersScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 }
 
 func callersScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	callers := []int{1, 4, 16, 64, 256, 1024, load.MaxCallers}
+	callers := a.points(1, 4, 16, 64, 256, 1024, load.MaxCallers)
 	c := a.comparison(variantsOf(everyServer())*len(callers), 500*time.Millisecond, 0)
 	c.Servers = everyServer()
 	return b.Callers(ctx, c, callers)
@@ -86,7 +87,7 @@ func callersScenario(b *Bench, ctx context.Context, a allowance) (*report.Report
 const mebibyte = 1 << 20
 
 func payloadScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	payloads := []int{0, 32, 1 << 10, 16 << 10, 128 << 10, mebibyte, load.MaxPayload}
+	payloads := a.points(0, 32, 1<<10, 16<<10, 128<<10, mebibyte, load.MaxPayload)
 	c := a.comparison(variantsOf(everyServer())*len(payloads), 500*time.Millisecond, 0)
 	// With four callers there is always a request to read or an answer to write, and
 	// what they have in flight fits in what a user may have in buffers.
@@ -95,7 +96,7 @@ func payloadScenario(b *Bench, ctx context.Context, a allowance) (*report.Report
 }
 
 func rulesScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	numbers := []int{0, 1, 1000, 1_000_000}
+	numbers := a.points(0, 1, 1000, 1_000_000)
 	c := a.comparison(3*len(numbers), 400*time.Millisecond, 2*time.Second)
 	c.Loads = []load.Load{{Batch: 32, Callers: 1}}
 	return b.Rules(ctx, c, numbers)
@@ -110,7 +111,7 @@ func loopsScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 }
 
 func usersScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	users := []int{1, 10, 100, 1000, 10_000}
+	users := a.points(1, 10, 100, 1000, 10_000)
 	c := a.comparison(2*len(users), 500*time.Millisecond, 0)
 	c.Servers, c.Loads = []string{Reference, Eventloop}, []load.Load{bare(16)}
 	return b.Users(ctx, c, users)
@@ -143,15 +144,15 @@ const (
 )
 
 func idleScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	most := 19_000
+	most := 1000
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		most = int(min(limit.Max, 100_000)) - otherDescriptors // Go raises the soft limit
 	}
 	c := IdleConfig{Comparison: a.comparison(8, 400*time.Millisecond, 0), RequestTimeout: idleTimeout}
 	if a.quick {
-		c.RequestTimeout = 2 * time.Second
-		most = min(most, 2000)
+		c.RequestTimeout = 3 * time.Second
+		most = 1000
 	}
 	for _, n := range []int{1000, 5000, most} {
 		if n <= most && (len(c.Connections) == 0 || n > c.Connections[len(c.Connections)-1]) {
@@ -160,8 +161,9 @@ func idleScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, e
 	}
 	c.Servers, c.Loads = []string{Reference, Eventloop}, []load.Load{bare(16)}
 	r, err := b.Idle(ctx, c)
-	if n := c.MissedDeadlines(r); err == nil && n > 0 {
-		err = fmt.Errorf("%d connections that send nothing: %w", n, ErrDeadline)
+	if n := c.MissedDeadlines(r); n > 0 {
+		r.Notices = append(r.Notices, fmt.Sprintf("%s connections missed their deadline of %v.", grouped(float64(n)), c.RequestTimeout))
+		err = errors.Join(err, ErrDeadline)
 	}
 	return r, err
 }

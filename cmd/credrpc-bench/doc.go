@@ -1,6 +1,7 @@
 // Credrpc-bench compares servers of the protocol under the same load.
 //
 //	credrpc-bench [--json FILE] [--quick] ...   compare all servers: about 50 seconds
+//	credrpc-bench suite [--minutes N] ...       all that follows, and how servers scale: ten minutes
 //	credrpc-bench run                           one load of any kind on one server
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing

@@ -11,6 +11,11 @@ var manualSections = manpage.Sections{
 
 	credrpc-bench --json result.json
 
+Everything, unattended, in ten minutes, and then one part of it for longer:
+
+	credrpc-bench suite --json suite.json
+	credrpc-bench suite --only payload --minutes 3
+
 What a server does under 20,000 calls a second that arrive at random, whatever it does:
 
 	credrpc-bench run --rate 20000 --arrivals poisson
