@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -96,7 +95,7 @@ func (b *Bench) capacity(ctx context.Context, c Comparison, s competitor) (float
 	}
 	capacity := report.SpreadOf(all).Median
 	if capacity < rateStep {
-		return 0, fmt.Errorf("suite: %s answers %.0f calls a second, of which no share can be offered: %w", s.Name, capacity, errors.ErrUnsupported)
+		return 0, fmt.Errorf("%w: %s answers %.0f calls a second, of which no share can be offered", ErrServer, s.Name, capacity)
 	}
 	return capacity, nil
 }

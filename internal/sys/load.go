@@ -58,8 +58,8 @@ func WaitingReceive(fd int, p []byte) (n int, errno unix.Errno) {
 }
 
 // WaitingConnect connects the non-blocking fd to a, and waits in a raw call for room
-// in the backlog, in line with others who wait, for a tenth of a second at most: then
-// it returns EAGAIN. See connect(2), and socket(7) for SO_SNDTIMEO.
+// in the backlog, in line with others who wait. After a tenth of a second, or when a
+// signal arrives, it returns EAGAIN. See connect(2), and socket(7) for SO_SNDTIMEO.
 func WaitingConnect(fd int, a *Address) unix.Errno {
 	limit := unix.NsecToTimeval(1e8)
 	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO,
