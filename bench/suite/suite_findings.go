@@ -156,6 +156,10 @@ func floodFindings(r *report.Report) (all []string) {
 	return all
 }
 
+// kernelLeast is the least number of connections whose memory in the kernel, a figure
+// of the whole machine, is not lost in what other processes do.
+const kernelLeast = 5000
+
 func idleFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
@@ -163,8 +167,12 @@ func idleFindings(r *report.Report) (all []string) {
 			if value == 0 || len(between(r, with, without, p99)) == 0 {
 				continue
 			}
-			all = append(all, fmt.Sprintf("%s on %s: %s bytes each in the server, %s in the kernel; calls/s × without %v, p99 × without %v",
-				grouped(value), s.Name, grouped(at(r, with, userMore)[0]/value), grouped(median(r, with, kernelMore)/value),
+			kernel := ""
+			if more := median(r, with, kernelMore); more > 0 && value >= kernelLeast {
+				kernel = fmt.Sprintf(", %s in the kernel", grouped(more/value))
+			}
+			all = append(all, fmt.Sprintf("%s on %s: %s bytes each in the server%s; calls/s × without %v, p99 × without %v",
+				grouped(value), s.Name, grouped(at(r, with, userMore)[0]/value), kernel,
 				report.IntervalOf(between(r, with, without, callsPerSecond)), report.IntervalOf(between(r, with, without, p99))))
 		}
 	}

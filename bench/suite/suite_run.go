@@ -123,8 +123,14 @@ func (a allowance) comparison(runs int, longest, besides time.Duration) Comparis
 		return c
 	}
 	c.Budget = max(1, a.time-besides)
-	c.Duration = min(longest, max(shortestRun, c.Budget/time.Duration(aimedRounds*runs)-runOverhead))
+	c.Duration = c.lasting(aimedRounds, runs, longest)
 	return c
+}
+
+// lasting returns how long runs are, of which a round has some, so that a number of
+// rounds fit.
+func (c *Comparison) lasting(rounds, runs int, longest time.Duration) time.Duration {
+	return min(longest, max(shortestRun, c.Budget/time.Duration(rounds*runs)-runOverhead))
 }
 
 // points are the values of a scenario's axis: all, or in a quick suite the first two

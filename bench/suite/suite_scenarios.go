@@ -31,7 +31,7 @@ func allScenarios() []scenario {
 		{"compare", "All servers, gnet's engine included, under five loads.", 14, compareScenario, compareFindings},
 		{"ladder", "What each step of trust costs, from no credentials to the programs of s6.", 9, ladderScenario, ladderFindings},
 		{"peers", "Other RPC systems, whose connections persist, beside package server.", 9, peersScenario, peersFindings},
-		{"callers", "1 to 4,096 callers with one call at a time each.", 14, callersScenario, callersFindings},
+		{"callers", "1 to 4,096 callers with one call at a time each.", 18, callersScenario, callersFindings},
 		{"payload", "Requests and answers of 0 bytes to 16 MiB.", 12, payloadScenario, payloadFindings},
 		{"rules", "0 to 1,000,000 access rules, remembered and looked up for every call.", 8, rulesScenario, rulesFindings},
 		{"loops", "One event loop, and more up to one a core.", 5, loopsScenario, loopsFindings},
@@ -118,11 +118,12 @@ func usersScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 }
 
 func ratesScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
-	shares := []float64{0.2, 0.4, 0.6, 0.8, 0.95}
-	if a.quick {
-		shares = []float64{0.2, 0.95}
+	shares := []float64{0.2, 0.5, 0.8, 0.95}
+	runs := 3 * (2*len(shares) - 1) // the slowest has its own shares only
+	c := a.comparison(runs, time.Second, 3*time.Second)
+	if !a.quick { // p99 of a longer run says more than another round
+		c.Duration = c.lasting(leastRounds, runs, time.Second)
 	}
-	c := a.comparison(2*3*len(shares), time.Second, 3*time.Second)
 	c.Servers, c.Loads = []string{Floor, Reference, Eventloop}, []load.Load{bare(64)}
 	return b.Rates(ctx, c, shares)
 }
@@ -131,7 +132,7 @@ func floodScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 	c := a.comparison(9, time.Second, 0)
 	if !a.quick {
 		c.Rounds = 11 // pairs, as few as show a difference of p99
-		c.Duration = min(time.Second, max(shortestRun, c.Budget/(11*9)-2*runOverhead))
+		c.Duration = c.lasting(11, 9, time.Second)
 	}
 	return b.Flood(ctx, c, []int{16, 64})
 }
