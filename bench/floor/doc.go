@@ -13,7 +13,11 @@
 // the connection (peercred), those of the sender (scm, the default), or both,
 // which must agree. What lies between two of them is what that check costs.
 //
-// It cannot do what a server must: it takes only requests that arrive in one
-// piece, up to [MaxPayload], waits without limit for each caller in turn, and
-// answers no errors.
+// A request that is larger than what a socket holds arrives in pieces. They are
+// received one by one into one buffer, each with its credentials, and the answer
+// is sent from there: no server that must have all of a request before it answers
+// copies less. Requests in one piece cost what they would without this.
+//
+// It cannot do what a server must: it takes payloads of up to [MaxPayload] only,
+// waits without limit for each caller in turn, and answers no errors.
 package floor

@@ -12,7 +12,7 @@ import (
 
 // MaxPayload is the largest payload in bytes that the program takes: LIMIT of
 // src/floor.c without the header.
-const MaxPayload = 32<<10 - 4
+const MaxPayload = 16 << 20
 
 // What the program asks the kernel about a caller: its third argument.
 const (

@@ -62,8 +62,8 @@ func serve(t *testing.T, cmd *exec.Cmd, path string) string {
 	}
 }
 
-// exchange sends a request and returns what comes back.
-func exchange(t *testing.T, path string, request []byte) []byte {
+// exchange sends a request in pieces and returns what comes back.
+func exchange(t *testing.T, path string, pieces ...[]byte) []byte {
 	t.Helper()
 	conn, err := net.Dial("unix", path)
 	if err != nil {
@@ -71,9 +71,13 @@ func exchange(t *testing.T, path string, request []byte) []byte {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := conn.Write(request); err != nil {
-		t.Fatal(err)
+	for _, piece := range pieces {
+		if _, err := conn.Write(piece); err != nil && !errors.Is(err, syscall.EPIPE) { // it may have seen enough
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond) // so that most are received one by one
 	}
+	conn.(*net.UnixConn).CloseWrite()
 	answer, err := io.ReadAll(conn)
 	if err != nil && !errors.Is(err, syscall.ECONNRESET) { // it closes with bytes unread
 		t.Fatal(err)
@@ -85,7 +89,7 @@ func TestEcho(t *testing.T) {
 	program := compile(t)
 	for _, threads := range []string{"1", "3"} {
 		path := run(t, program, threads)
-		for _, size := range []int{0, 1, 32, 4096, MaxPayload} {
+		for _, size := range []int{0, 1, 32, 4096, 1 << 20, MaxPayload} {
 			payload := bytes.Repeat([]byte{'p'}, size)
 			request, err := frame.AppendRequest(nil, payload)
 			if err != nil {
@@ -98,6 +102,17 @@ func TestEcho(t *testing.T) {
 			if got := exchange(t, path, request); !bytes.Equal(got, want) {
 				t.Errorf("%s threads, %d bytes: answer of %d bytes, want %d", threads, size, len(got), len(want))
 			}
+		}
+	}
+}
+
+// TestPieces sends a call byte by byte, whatever is asked about the caller.
+func TestPieces(t *testing.T) {
+	program := compile(t)
+	for _, tt := range everyCheck {
+		path := run(t, program, "1", tt.word)
+		if got := exchange(t, path, []byte{0}, []byte{0, 0}, []byte{2}, []byte{'a'}, []byte{'b'}); string(got) != "\x00\x00\x00\x00\x00\x00\x00\x02ab" {
+			t.Errorf("%s: answer %q", tt.word, got)
 		}
 	}
 }

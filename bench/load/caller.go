@@ -26,10 +26,6 @@ const (
 	// giveUp is the number of calls in a row that fail before a caller stops:
 	// the server is gone. Nobody tuned it.
 	giveUp = 1000
-
-	// backlogPause is how long a caller waits when the backlog is full, about
-	// the time in which a server takes some calls from it.
-	backlogPause = 50 * time.Microsecond
 )
 
 // A plan is what all callers of a run share.
@@ -53,6 +49,7 @@ type plan struct {
 type caller struct {
 	*plan
 	pacer
+	users  identities
 	sizes  Sizes
 	single bool // all calls have the same exchange
 	same   exchange
@@ -152,7 +149,12 @@ func (c *caller) start(k *call) {
 	}
 	k.number = c.number
 	c.number++
+	if errno := c.users.become(); errno != 0 {
+		k.fd = c.failed(k, "setresuid", errno)
+		return
+	}
 	k.fd = c.send(k)
+	c.users.leave()
 }
 
 // finish collects the answer and counts the call. It returns when the answer was
@@ -202,13 +204,9 @@ func (c *caller) send(k *call) int {
 	if errno != 0 {
 		return c.failed(k, "socket", errno)
 	}
-	for {
-		errno = sys.Connect(fd, &c.address)
-		if errno != unix.EAGAIN || c.abandoned() {
-			break
-		}
+	for errno = sys.Connect(fd, &c.address); errno == unix.EAGAIN && !c.abandoned(); {
 		k.tally.Counts.BacklogFull++
-		time.Sleep(backlogPause)
+		errno = sys.WaitingConnect(fd, &c.address)
 	}
 	if errno != 0 {
 		sys.Close(fd, sys.Raw)

@@ -49,6 +49,10 @@ type Config struct {
 	Pause    time.Duration // between pieces
 	Phases   bool          // measure them
 
+	// Identities has the callers act as so many users in turn, another for each call:
+	// numbers from FirstIdentity on. It needs root.
+	Identities int
+
 	// What needs parts. See [Distribute].
 	UIDs    UIDs
 	Hostile Hostile
@@ -117,10 +121,16 @@ func (c *Config) validateUsers() error {
 	if err := c.Hostile.validate(); err != nil {
 		return err
 	}
+	if c.Identities < 0 || c.Identities > MaxIdentities {
+		return fmt.Errorf("load: callers that act as %d users in turn; it is 0 to %d", c.Identities, MaxIdentities)
+	}
+	if c.Identities > 0 && len(c.UIDs) > 0 {
+		return errors.New("load: callers act as users of their own or as all in turn, not both")
+	}
 	if len(c.UIDs) > c.Load.Callers {
 		return fmt.Errorf("load: %d callers cannot act as %d users; each needs one", c.Load.Callers, len(c.UIDs))
 	}
-	if (len(c.UIDs) > 0 || c.Hostile.Denies()) && os.Geteuid() != 0 {
+	if (len(c.UIDs) > 0 || c.Identities > 0 || c.Hostile.Denies()) && os.Geteuid() != 0 {
 		return fmt.Errorf("%w, and this process has uid %d", ErrNotRoot, os.Geteuid())
 	}
 	return nil

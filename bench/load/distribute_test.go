@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -67,15 +68,43 @@ func needRoot(t *testing.T) {
 // says.
 func TestUsers(t *testing.T) {
 	needRoot(t)
+	path, seen := serveUsers(t)
+	c := Config{Path: path, Load: Load{1, 7}, Payload: 32, Arrivals: constant(600, 500*time.Millisecond),
+		UIDs: UIDs{0, 1234, 65533}, Hostile: Hostile{{Denied, 1}}}
+	r, err := Distribute(t.Context(), c, Distribution{Command: testPart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkArrivals(t, r, 300)
+	seenBy := seen()
+	if len(r.Users) != 3 || r.Callers != 7 || len(r.Hostile) != 1 || len(seenBy) != 4 {
+		t.Fatalf("users %+v, hostile %+v, seen %v", r.Users, r.Hostile, seenBy)
+	}
+	callers := 0
+	for i, u := range r.Users {
+		callers += u.Callers
+		if u.UID != c.UIDs[i] || u.Calls == 0 || u.Calls > 100 || seenBy[u.UID] != u.Calls {
+			t.Errorf("user %d made %d calls, and the server saw %d", u.UID, u.Calls, seenBy[u.UID])
+		}
+	}
+	if h := r.Hostile[0]; callers != 7 || h.Attempts == 0 || h.Answered > seenBy[Nobody] || h.Answered+h.Left != h.Attempts {
+		t.Errorf("%d callers; %+v, and the server saw %d", callers, h, seenBy[Nobody])
+	}
+}
+
+// serveUsers serves until the end of the test and returns how to find out how many
+// calls each user made.
+func serveUsers(t *testing.T) (path string, seen func() map[uint32]uint64) {
+	t.Helper()
 	// An abstract name, which no directory keeps from anybody.
-	path := fmt.Sprintf("@credrpc-load-test-%d", os.Getpid())
+	path = fmt.Sprintf("@credrpc-load-test-%d", os.Getpid())
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	var mu sync.Mutex
-	seen := map[uint32]uint64{}
+	calls := map[uint32]uint64{}
 	go func() {
 		for {
 			conn, err := l.AcceptUnix()
@@ -90,33 +119,39 @@ func TestUsers(t *testing.T) {
 					return
 				}
 				mu.Lock()
-				seen[peer(t, conn).Uid]++
+				calls[peer(t, conn).Uid]++
 				mu.Unlock()
 				conn.Write(right(request))
 			}()
 		}
 	}()
-	c := Config{Path: path, Load: Load{1, 7}, Payload: 32, Arrivals: constant(600, 500*time.Millisecond),
-		UIDs: UIDs{0, 1234, 65533}, Hostile: Hostile{{Denied, 1}}}
+	return path, func() map[uint32]uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(calls)
+	}
+}
+
+// TestIdentities has three callers who act as seven users in turn, which the server
+// is told by the kernel.
+func TestIdentities(t *testing.T) {
+	needRoot(t)
+	path, seen := serveUsers(t)
+	c := Config{Path: path, Load: Load{1, 3}, Payload: 32, Arrivals: constant(1000, 280*time.Millisecond), Identities: 7}
 	r, err := Distribute(t.Context(), c, Distribution{Command: testPart})
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkArrivals(t, r, 300)
-	mu.Lock()
-	defer mu.Unlock()
-	if len(r.Users) != 3 || r.Callers != 7 || len(r.Hostile) != 1 || len(seen) != 4 {
-		t.Fatalf("users %+v, hostile %+v, seen %v", r.Users, r.Hostile, seen)
-	}
-	callers := 0
-	for i, u := range r.Users {
-		callers += u.Callers
-		if u.UID != c.UIDs[i] || u.Calls == 0 || u.Calls > 100 || seen[u.UID] != u.Calls {
-			t.Errorf("user %d made %d calls, and the server saw %d", u.UID, u.Calls, seen[u.UID])
+	checkArrivals(t, r, 280)
+	all := uint64(0)
+	for uid, calls := range seen() {
+		all += calls
+		if uid < FirstIdentity || uid >= FirstIdentity+7 {
+			t.Errorf("user %d made %d calls", uid, calls)
 		}
 	}
-	if h := r.Hostile[0]; callers != 7 || h.Attempts == 0 || h.Answered > seen[Nobody] || h.Answered+h.Left != h.Attempts {
-		t.Errorf("%d callers; %+v, and the server saw %d", callers, h, seen[Nobody])
+	if n := len(seen()); n != 7 || all != r.Calls {
+		t.Errorf("%d users made %d calls; the generator counted %d", n, all, r.Calls)
 	}
 }
 

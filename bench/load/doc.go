@@ -87,6 +87,17 @@
 // by what came of them and measured by nothing. The parts wait for each other and
 // begin at the same time of the monotonic clock. A part runs [ServePart].
 //
+// # Thousands of users
+//
+// A process for each of 10,000 users would be too many. With [Config.Identities] each
+// caller is locked to its thread, which acts as another user for every call, from
+// socket(2) until the request is sent, and as root again: credentials belong to
+// threads in the kernel, setresuid(2) of a single one is the system call alone, and
+// those of the call are what they were when it was made. The switching costs the
+// client two system calls a call, whatever the number of users. A thread that has
+// changed its user is not killed with its parent (PR_SET_PDEATHSIG(2const)); the
+// run's length bounds its life.
+//
 // # Payloads and verification
 //
 // Requests and answers have one size, or [Sizes] says which. All are beginnings of

@@ -12,6 +12,10 @@ import (
 // holdStep is how often Hold looks at its context while it waits.
 const holdStep = 100 * time.Millisecond
 
+// backlogPause is how long Hold waits when the backlog is full, about the time in
+// which a server takes some calls from it.
+const backlogPause = 50 * time.Microsecond
+
 // A Held says what became of connections that sent nothing.
 type Held struct {
 	Opened int `json:"opened"`

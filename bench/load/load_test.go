@@ -72,6 +72,8 @@ func TestConfigIsChecked(t *testing.T) {
 		{"an answer of its own for a short request", Config{Path: "/x", Load: one, Sizes: Sizes{{Request: Range{12, 12}, Answer: &Range{1, 1}, Weight: 1}}}},
 		{"sleepers with sizes", Config{Path: "/x", Load: one, Payload: 1, Sizes: fixed(3), Sleepers: 1}},
 		{"more users than callers", Config{Path: "/x", Load: one, UIDs: UIDs{1, 2}}},
+		{"too many users in turn", Config{Path: "/x", Load: one, Identities: MaxIdentities + 1}},
+		{"users of their own and in turn", Config{Path: "/x", Load: one, UIDs: UIDs{1}, Identities: 1}},
 		{"hostile callers of no kind", Config{Path: "/x", Load: one, Hostile: Hostile{{"rude", 1}}}},
 	}
 	for _, tt := range tests {

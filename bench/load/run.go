@@ -109,6 +109,7 @@ func newGenerator(s *share) (*generator, error) {
 	g.measured = make([]*caller, c.Load.Callers)
 	for i := range g.measured {
 		g.measured[i] = newCaller(&g.plan, c.sizes(), c.Load.Batch, awake, c.Seed, s.Callers+i)
+		g.measured[i].users = identitiesOf(c, i, c.Load.Callers)
 	}
 	g.sleepers = make([]*caller, c.Sleepers)
 	for i := range g.sleepers {
@@ -153,6 +154,9 @@ func (g *generator) begin(h *harvest) <-chan struct{} {
 	var measured, sleepers sync.WaitGroup
 	for _, c := range g.measured {
 		measured.Go(func() {
+			if c.users.count > 0 {
+				runtime.LockOSThread() // which ends with the goroutine
+			}
 			<-begin
 			if c.schedule != nil {
 				c.follow()

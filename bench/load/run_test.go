@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -13,7 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -258,37 +258,36 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// TestFullBacklog connects while the backlog is full, and then has room. The
-// caller's pause is in a bubble, so that the test knows when it waits.
+// TestFullBacklog connects while the backlog is full, until it is given up, and then
+// until there is room.
 func TestFullBacklog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	listener := listenSmall(t, path)
-	synctest.Test(t, func(t *testing.T) {
-		c := newTestCaller(t, path, fixed(32))
-		counts := &c.tallies[1].Counts
-		k := &call{exchange: c.same, tally: c.tallies[1]}
-		var fds []int
-		for range 2 { // a backlog of 1 holds 2. See listen(2)
-			fds = append(fds, c.send(k))
-		}
-		if *counts != (Counts{}) {
-			t.Fatalf("before the backlog is full: %+v", *counts)
-		}
-		sent := make(chan int)
-		go func() { sent <- c.send(k) }()
-		synctest.Wait() // until the caller pauses
-		accepted, _, err := unix.Accept(listener)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fds = append(fds, <-sent, accepted)
-		if counts.BacklogFull != 1 || counts.Errors() != 0 {
-			t.Errorf("%+v", *counts)
-		}
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-	})
+	c := newTestCaller(t, path, fixed(32))
+	c.abandon.Store(0)
+	counts := &c.tallies[1].Counts
+	k := &call{exchange: c.same, tally: c.tallies[1]}
+	for range 2 { // a backlog of 1 holds 2. See listen(2)
+		defer unix.Close(c.send(k))
+	}
+	if fd := c.send(k); fd >= 0 || *counts != (Counts{Failed: 1}) {
+		t.Fatalf("given up: descriptor %d, %+v", fd, *counts)
+	}
+	c.abandon.Store(math.MaxInt64)
+	// The caller waits, unless accepting is faster than it, which is tried again.
+	for deadline := time.Now().Add(10 * time.Second); counts.BacklogFull == 0 && time.Now().Before(deadline); {
+		accepted := make(chan int)
+		go func() {
+			time.Sleep(10 * time.Millisecond)
+			fd, _, _ := unix.Accept(listener)
+			accepted <- fd
+		}()
+		defer unix.Close(c.send(k))
+		defer unix.Close(<-accepted)
+	}
+	if counts.BacklogFull == 0 || counts.Errors() != 1 {
+		t.Errorf("%+v", *counts)
+	}
 }
 
 func TestJSONFields(t *testing.T) {

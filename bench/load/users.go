@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"credrpc/internal/sys"
+
+	"golang.org/x/sys/unix"
 )
 
 // UIDs are users, each with a part of the callers. They are written N,LOW-HIGH,…
@@ -16,6 +20,47 @@ const (
 	// noUID is no user: it means "unchanged" in setresuid(2).
 	noUID = 1<<32 - 1
 )
+
+const (
+	// FirstIdentity is the least number of the users as whom callers act in turn.
+	// With MaxIdentities of them all are below 65534, which every user namespace
+	// that container managers make has.
+	FirstIdentity = 20_000
+	MaxIdentities = 40_000
+)
+
+// identities are the users as whom one of several callers acts in turn. The zero
+// value is none. It belongs to the thread of that caller.
+type identities struct {
+	count, next, step int
+}
+
+// identitiesOf returns those of a caller with an index among all callers. What one
+// user costs is the same, however many there are: to begin and to end a call are two
+// system calls that change credentials.
+func identitiesOf(c *Config, index, callers int) identities {
+	if c.Identities == 0 {
+		return identities{}
+	}
+	return identities{c.Identities, index % c.Identities, callers}
+}
+
+// become has the thread act as the next user.
+func (i *identities) become() unix.Errno {
+	if i.count == 0 {
+		return 0
+	}
+	uid := FirstIdentity + uint32(i.next)
+	i.next = (i.next + i.step) % i.count
+	return sys.ActAs(uid)
+}
+
+// leave has the thread act as root again.
+func (i *identities) leave() {
+	if i.count > 0 {
+		sys.ActAs(0) // which is the saved user, so it is allowed
+	}
+}
 
 // ParseUIDs reads the notation of users.
 func ParseUIDs(s string) (UIDs, error) {

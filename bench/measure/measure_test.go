@@ -261,3 +261,22 @@ func TestPressure(t *testing.T) {
 		t.Errorf("%v, and there is %v", err, PressureNow())
 	}
 }
+
+func TestSlabObjects(t *testing.T) {
+	const text = `slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
+sock_inode_cache      10     20    832   19    4 : tunables    0    0    0 : slabdata      2      2      0
+filp                 100    128    192   21    1 : tunables    0    0    0 : slabdata      7      7      0
+`
+	if n, err := slabObjects([]byte(text)); n != 10*832+100*192 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	for _, broken := range []string{"", "filp x 1 1\n", "slabinfo - version: 2.1\n"} {
+		if n, err := slabObjects([]byte(broken)); err == nil {
+			t.Errorf("%q: %d", broken, n)
+		}
+	}
+	if n, err := KernelObjects(); os.Geteuid() == 0 && (err != nil || n < 1<<20) {
+		t.Errorf("this machine: %d bytes, %v", n, err)
+	}
+}

@@ -87,6 +87,20 @@ type Run struct {
 	// SystemCalls are those of the server a call, by name: counted in another run of
 	// the same load, which is slower. nil if they were not counted.
 	SystemCalls map[string]float64 `json:"system_calls_per_call,omitempty"`
+	// Idle says what connections cost that sent nothing during the run, nil if there
+	// were none.
+	Idle *Idle `json:"idle,omitempty"`
+}
+
+// An Idle is what connections cost that send nothing, and what became of them. The
+// kernel's memory is that of both ends.
+type Idle struct {
+	load.Held
+	Waited       bool           `json:"waited"`              // until the server ended them; else their holder did
+	Before       measure.Memory `json:"memory_before"`       // of the server, with none
+	During       measure.Memory `json:"memory_during"`       // after the run with all
+	KernelBefore uint64         `json:"kernel_bytes_before"` // see [measure.KernelObjects]; 0 if unknown
+	KernelDuring uint64         `json:"kernel_bytes_during"` // when all were open
 }
 
 // A Bottleneck is what decided how fast the calls of a run went. See the

@@ -33,6 +33,7 @@ type Bench struct {
 
 	dir       string // of sockets and the floor's program; "" before the first use
 	children  []*child
+	sockets   int  // given out
 	compiled  bool // the floor was tried
 	floorPath string
 	floorErr  error
@@ -63,7 +64,7 @@ type variant struct {
 	environment []string
 
 	// generator returns the command line of the load generator, which prints a
-	// [load.Result] as JSON. nil is the one of this program.
+	// [load.Result] as JSON. nil is that of package load.
 	generator func(socket string, config load.Config) []string
 
 	// ping returns nil if the server that listens at socket is ready. nil is a
@@ -96,14 +97,19 @@ func (b *Bench) check(r *report.Report) error {
 
 // Close stops all children and removes their files.
 func (b *Bench) Close() {
-	for _, c := range b.children {
-		c.stop()
-	}
-	b.children = nil
+	b.stopServers()
 	if b.dir != "" {
 		os.RemoveAll(b.dir)
 		b.dir = ""
 	}
+}
+
+// stopServers stops all servers.
+func (b *Bench) stopServers() {
+	for _, c := range b.children {
+		c.stop()
+	}
+	b.children = nil
 }
 
 // directory returns the directory of this benchmark's files.
@@ -202,13 +208,27 @@ func selfVariant(name string, cores int, args ...string) variant {
 	}
 }
 
+// with returns the variant with more arguments before the socket.
+func (v variant) with(args ...string) variant {
+	command := v.command
+	v.command = func(b *Bench, ctx context.Context, socket string) ([]string, error) {
+		all, err := command(b, ctx, socket)
+		if err != nil {
+			return nil, err
+		}
+		return append(append(all[:len(all)-1:len(all)-1], args...), socket), nil
+	}
+	return v
+}
+
 // start starts a server and waits until it answers.
 func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	dir, err := b.directory()
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(dir, strconv.Itoa(len(b.children)))
+	socket := filepath.Join(dir, strconv.Itoa(b.sockets))
+	b.sockets++
 	if v.probed {
 		v = v.with("--probe-fd", strconv.Itoa(probeFD))
 	}

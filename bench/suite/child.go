@@ -182,44 +182,49 @@ func (c *child) stop() {
 	<-c.ended
 }
 
-// load runs a load generator on the server and returns what it found. It returns
-// ctx's error if that ends first, and then the run is lost.
+// load makes a load on the server and returns what came of it. It returns ctx's
+// error if that ends first, and then the run is lost.
 func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.Result, error) {
-	generator := b.generator
+	return b.loadWithin(ctx, c, config, func() {}, func() {})
+}
+
+// loadWithin is load, and calls begin and end with the measured part of the run.
+func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, begin, end func()) (result *load.Result, err error) {
 	if c.generator != nil {
-		generator = c.generator
+		begin()
+		result, err = foreign(ctx, c.generator(c.socket, config))
+		end()
+	} else {
+		config.Path = c.socket
+		result, err = load.Distribute(ctx, config, load.Distribution{Command: b.partCommand, Begin: begin, End: end})
 	}
-	command := generator(c.socket, config)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err == nil {
+		return result, nil
+	}
+	if dead := c.alive(); dead != nil {
+		return nil, dead
+	}
+	return nil, fmt.Errorf("suite: load %v on %s: %w", config.Load, c.name, err)
+}
+
+// foreign runs a load generator that is not that of package load.
+func foreign(ctx context.Context, command []string) (*load.Result, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.SysProcAttr = isolated()
 	var stderr tail
 	cmd.Stderr = &stderr
 	output, err := cmd.Output()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
 	if err != nil {
-		if dead := c.alive(); dead != nil {
-			return nil, dead
-		}
-		return nil, fmt.Errorf("suite: load %v on %s: %w\n%s", config.Load, c.name, err, stderr.String())
+		return nil, fmt.Errorf("%w\n%s", err, stderr.String())
 	}
-	var result load.Result
-	if err := json.Unmarshal(output, &result); err != nil {
-		return nil, fmt.Errorf("suite: load generator: %w", err)
+	result := new(load.Result)
+	if err := json.Unmarshal(output, result); err != nil {
+		return nil, fmt.Errorf("load generator: %w", err)
 	}
-	return &result, nil
-}
-
-// generator is the command line of this program's load generator.
-func (b *Bench) generator(socket string, config load.Config) []string {
-	return []string{b.Self, "load", "--json",
-		"--socket", socket,
-		"--batch", strconv.Itoa(config.Load.Batch),
-		"--callers", strconv.Itoa(config.Load.Callers),
-		"--payload", strconv.Itoa(config.Payload),
-		"--sleepers", strconv.Itoa(config.Sleepers),
-		"--seconds", seconds(config.Duration)}
+	return result, nil
 }
 
 // seconds writes a duration for a command line.

@@ -22,7 +22,8 @@ import (
 type Comparison struct {
 	Servers  []string // names; the order is that of the report
 	Loads    []load.Load
-	Rounds   int
+	Rounds   int           // at least
+	Budget   time.Duration // further rounds are made while they fit into it
 	Duration time.Duration // of one run
 	Payload  int           // bytes of a call's payload
 	Loops    int           // event loops; 0 is the server's default
@@ -32,6 +33,12 @@ type Comparison struct {
 // warmUp is how long each server serves before the first round: long enough for
 // buffers to be made and threads to be started. Nobody tuned it.
 const warmUp = 150 * time.Millisecond
+
+// runWarmUp returns how long the load generator makes calls before those that are
+// counted: until its callers have their threads. Starting 4,096 of them took 0.2 s.
+func runWarmUp(l load.Load) time.Duration {
+	return 30*time.Millisecond + time.Duration(l.Callers)*50*time.Microsecond
+}
 
 // A competitor is a server process of a comparison.
 type competitor struct {
@@ -46,7 +53,7 @@ func (b *Bench) Compare(ctx context.Context, c Comparison) (*report.Report, erro
 	r := c.report("quick")
 	competitors, err := b.competitors(ctx, c, r)
 	if err == nil {
-		err = b.rounds(ctx, c, competitors, r)
+		err = b.rounds(ctx, c, c.heats(competitors), r)
 	}
 	return r, finish(ctx, r, err)
 }
@@ -104,7 +111,9 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 			return nil, err
 		}
 		v.GoVersion = measure.GoVersionOf(process.cmd.Process.Pid)
-		r.Servers = append(r.Servers, v.Server)
+		if !slices.ContainsFunc(r.Servers, func(s report.Server) bool { return s.Name == v.Name }) {
+			r.Servers = append(r.Servers, v.Server)
+		}
 		started = append(started, competitor{v, process})
 		config := load.Config{Load: load.Load{Batch: 32, Callers: 1}, Payload: c.Payload, Duration: warmUp}
 		if _, err := b.load(ctx, process, config); err != nil {
@@ -126,30 +135,104 @@ func note(r *report.Report, notice string) {
 	}
 }
 
-// rounds runs all loads on all competitors, c.Rounds times, and adds the runs to
-// r. Each round begins with another load, and each load has the servers in
-// another order.
-func (b *Bench) rounds(ctx context.Context, c Comparison, competitors []competitor, r *report.Report) error {
+// A heat is where competitors are compared: under the same load, at a value of the
+// report's axis.
+type heat struct {
+	at          float64
+	config      load.Config // but for its path, warm-up and seed
+	competitors []competitor
+
+	// run makes the load on one of them and measures both. nil is [Bench.run].
+	run func(ctx context.Context, s competitor, config load.Config) (*report.Run, error)
+}
+
+// heats are all loads of c, each with all competitors.
+func (c *Comparison) heats(competitors []competitor) (heats []heat) {
+	for _, l := range c.Loads {
+		config := load.Config{Load: l, Payload: c.Payload, Duration: c.Duration}
+		heats = append(heats, heat{config: config, competitors: competitors})
+	}
+	return heats
+}
+
+// rounds has all heats, as often as c says, and adds their runs to r. Each round has
+// the heats in another order, and each heat its competitors.
+func (b *Bench) rounds(ctx context.Context, c Comparison, heats []heat, r *report.Report) error {
 	random := rand.New(rand.NewPCG(c.Seed, 0))
-	order := slices.Clone(competitors)
-	total := c.Rounds * len(c.Loads) * len(order)
-	for round := range c.Rounds {
-		for i := range c.Loads {
-			l := c.Loads[(round+i)%len(c.Loads)]
+	heats = slices.Clone(heats)
+	t := timetable{Comparison: &c, began: time.Now()}
+	for _, h := range heats {
+		t.runs += len(h.competitors)
+	}
+	for round := 0; t.goesOn(round); round++ {
+		r.Rounds = max(c.Rounds, round+1)
+		random.Shuffle(len(heats), func(i, j int) { heats[i], heats[j] = heats[j], heats[i] })
+		for _, h := range heats {
+			order := slices.Clone(h.competitors)
 			random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 			for _, s := range order {
-				b.Progress(float64(len(r.Runs))/float64(total),
-					fmt.Sprintf("round %d of %d: %s on %s", round+1, c.Rounds, l, s.Name))
-				run, err := b.run(ctx, s, load.Config{Load: l, Payload: c.Payload, Duration: c.Duration})
+				b.Progress(t.done(len(r.Runs)), fmt.Sprintf("round %d of %s: %s on %s", round+1, t.rounds(), h.label(r), s.Name))
+				run, err := b.heat(ctx, h, s, c.Seed+uint64(round))
 				if err != nil {
 					return err
 				}
-				run.Round = round
+				run.Round, run.At = round, h.at
 				r.Runs = append(r.Runs, *run)
 			}
 		}
 	}
 	return nil
+}
+
+// heat has one competitor of a heat run.
+func (b *Bench) heat(ctx context.Context, h heat, s competitor, seed uint64) (*report.Run, error) {
+	config := h.config
+	config.WarmUp, config.Seed = runWarmUp(config.Load), seed
+	if h.run != nil {
+		return h.run(ctx, s, config)
+	}
+	return b.run(ctx, s, config)
+}
+
+// label says what a heat is.
+func (h *heat) label(r *report.Report) string {
+	if r.Axis == nil {
+		return h.config.Load.String()
+	}
+	return fmt.Sprintf("%s, %s %s", h.config.Load, grouped(h.at), r.Axis.Name)
+}
+
+// A timetable says how many rounds there are.
+type timetable struct {
+	*Comparison
+	began time.Time
+	runs  int // of one round
+}
+
+// goesOn reports whether there is a round after some.
+func (t *timetable) goesOn(made int) bool {
+	if made < t.Rounds {
+		return true
+	}
+	elapsed := time.Since(t.began)
+	return elapsed+elapsed/time.Duration(made) <= t.Budget
+}
+
+// rounds says how many rounds there will be, as far as is known.
+func (t *timetable) rounds() string {
+	if t.Budget > 0 {
+		return fmt.Sprintf("at least %d", t.Rounds)
+	}
+	return fmt.Sprint(t.Rounds)
+}
+
+// done returns the share of the work that is done after some runs.
+func (t *timetable) done(runs int) float64 {
+	done := min(1, float64(runs)/float64(t.Rounds*t.runs))
+	if t.Budget > 0 {
+		done = min(done, time.Since(t.began).Seconds()/t.Budget.Seconds())
+	}
+	return done
 }
 
 // run makes one load on one server and measures both.
@@ -168,27 +251,12 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 
 // runUnprobed is run without what the server says itself.
 func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
-	cpu, err := s.used()
-	if err != nil {
+	before, after := s.spent(), expense{}
+	result, err := b.loadWithin(ctx, s.child, config, func() { before = s.spent() }, func() { after = s.spent() })
+	if err := errors.Join(err, before.err, after.err); err != nil {
 		return nil, err
 	}
-	cores, err := measure.AllCores()
-	if err != nil {
-		return nil, err
-	}
-	result, err := b.load(ctx, s.child, config)
-	if err != nil {
-		return nil, err
-	}
-	after, err := s.used()
-	if err != nil {
-		return nil, err
-	}
-	coresAfter, err := measure.AllCores()
-	if err != nil {
-		return nil, err
-	}
-	cpu, cores = after.Sub(cpu), coresAfter.Sub(cores)
+	cpu, cores := after.cpu.Sub(before.cpu), after.cores.Sub(before.cores)
 	run := &report.Run{
 		Server:              s.Name,
 		Result:              *result,
@@ -199,6 +267,22 @@ func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Confi
 	}
 	run.Bottleneck = run.Judge(s.Cores, runtime.NumCPU())
 	return run, nil
+}
+
+// An expense is what a server and the machine have used so far.
+type expense struct {
+	cpu   measure.CPU
+	cores measure.Cores
+	err   error
+}
+
+// spent returns the expense of now.
+func (s *competitor) spent() (e expense) {
+	var err error
+	e.cpu, e.err = s.used()
+	e.cores, err = measure.AllCores()
+	e.err = errors.Join(e.err, err)
+	return e
 }
 
 // used returns the processor time that the server has used so far.

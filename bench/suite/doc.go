@@ -27,6 +27,20 @@
 // processes and end right after the last. What the server or perf writes is in the
 // temporary directory until the run is over, and is then put where it is wanted.
 //
+// # Rounds
+//
+// A [Comparison] is made in rounds of heats. A heat is one load at one value of the
+// report's axis, and has a run on each of its competitors, one after the other. Heats
+// of a round and competitors of a heat are in an order drawn anew, so that a machine
+// that changes its speed widens the spread of what is compared and does not shift it:
+// servers are compared within a heat, values of the axis within a round. Rounds go on
+// while they fit into a budget of time, and there are never fewer than the least.
+//
+// # The suite
+//
+// [Bench.Suite] has one scenario after another. Its life is in suite_run.go;
+// suite_scenarios.go says what each measures, suite_findings.go what its runs show.
+//
 // # Benchmarks
 //
 //	scenario.go  one load of any kind on one server
@@ -42,10 +56,13 @@
 //	idle.go      what connections that send nothing do to the other calls
 //	ladder.go    what each step of trust costs, from no credentials to s6's programs
 //	peers.go     other RPC systems beside package server
+//	scaling*.go  more and more callers, bytes, loops, users, rules, and offered rates
+//	flood.go     a polite user beside one who floods
 //	strace.go    system calls a call
 //
-// The rounds of sweep.go, ladder.go and peers.go are those of compare.go; pairs.go compares
-// each server with the one that it differs from.
+// The rounds of all but scenario.go, findmax.go, soak.go and strace.go are those of
+// compare.go; pairs.go compares each server with the one that it differs from,
+// between.go the values of an axis.
 //
 // # The highest rate
 //

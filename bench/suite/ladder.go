@@ -167,7 +167,7 @@ func (b *Bench) writeRules(n int) (*ruleFiles, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := &ruleFiles{filepath.Join(dir, "rules.cdb"), filepath.Join(dir, "rules")}
+	files := &ruleFiles{filepath.Join(dir, fmt.Sprintf("rules-%d.cdb", n)), filepath.Join(dir, "rules")}
 	builder, err := accessdb.Create(files.file, 0o600)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"credrpc/bench/report"
@@ -24,7 +25,7 @@ func (b *Bench) paired(ctx context.Context, c Comparison, entrants []entrant, r 
 	}
 	competitors, err := b.enter(ctx, c, all, r)
 	if err == nil {
-		err = b.rounds(ctx, c, competitors, r)
+		err = b.rounds(ctx, c, c.heats(competitors), r)
 	}
 	return finish(ctx, r, err)
 }
@@ -82,4 +83,13 @@ func difference(i *report.Interval) string {
 		return "-"
 	}
 	return fmt.Sprintf("%s%+.2f (%+.2f to %+.2f)", i.Verdict.Mark(), i.Median, i.Low, i.High)
+}
+
+// grouped shows a whole number, or what is nearest to it, with commas.
+func grouped(n float64) string {
+	text := strconv.FormatFloat(n, 'f', 0, 64)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }

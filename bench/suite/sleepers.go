@@ -8,90 +8,56 @@ import (
 	"time"
 
 	"credrpc/bench/load"
-	"credrpc/bench/measure"
 	"credrpc/bench/report"
 )
 
-// A SleepersConfig says what [Bench.Sleepers] measures.
+// A SleepersConfig says what [Bench.Sleepers] measures: one server, [Eventloop] or
+// [Reference], under one load, whose payload has at least a byte.
 type SleepersConfig struct {
-	Server   string // [Eventloop] or [Reference]
-	Load     load.Load
-	Rounds   int
-	Duration time.Duration // of one run
-	Payload  int           // bytes of a call's payload, at least 1
-	Loops    int           // event loops; 0 is the server's default
-	Sleep    time.Duration // of the handler, on sleeping calls
-	Share    float64       // of sleeping calls among all, wanted
-}
-
-// SleepersResult says what sleeping calls did to the others.
-type SleepersResult struct {
-	Machine measure.Machine `json:"machine"`
-	Server  string          `json:"server"`
-	Load    load.Load       `json:"load"`
-	Sleep   float64         `json:"sleep_seconds"`
-	Callers int             `json:"sleeping_callers"`
-	Share   *report.Spread  `json:"sleeping_share"` // of all calls, obtained
-	Without *report.Spread  `json:"calls_per_second_without"`
-	With    *report.Spread  `json:"calls_per_second_with"` // of the other calls
-	Ratio   *report.Spread  `json:"ratio"`                 // with by without, round by round
-	P99     *report.Spread  `json:"p99_ratio"`             // of the other calls, with by without
-	Errors  uint64          `json:"errors"`
-	Rounds  int             `json:"rounds"` // finished
+	Comparison
+	Sleep time.Duration // of the handler, on sleeping calls
+	Share float64       // of sleeping calls among all, wanted
 }
 
 // Sleepers measures how many calls a server answers without and with other calls
 // beside them whose handler sleeps. The number of sleeping callers follows from
-// two runs before the first round: as many as the share needs. It returns what the rounds
-// before ctx ended found.
-func (b *Bench) Sleepers(ctx context.Context, c SleepersConfig) (*SleepersResult, error) {
-	r := &SleepersResult{Machine: measure.Describe(), Server: c.Server, Load: c.Load, Sleep: c.Sleep.Seconds()}
-	all, err := variants([]string{c.Server}, c.Loops)
+// two runs before the first round: as many as the share needs. Runs are of the other
+// calls.
+func (b *Bench) Sleepers(ctx context.Context, c SleepersConfig) (*report.Report, error) {
+	r := c.report("sleepers")
+	r.Title = "what calls whose handler sleeps do to the others"
+	r.Axis = &report.Axis{Name: "sleeping callers"}
+	r.Settings = []report.Setting{{Name: "sleep", Value: c.Sleep.String()}, {Name: "share of sleeping calls, wanted", Value: fmt.Sprint(c.Share)}}
+	all, err := c.servers()
 	if err != nil {
 		return r, err
 	}
-	v := all[0]
-	server, err := b.start(ctx, v.with("--sleep", c.Sleep.String()))
+	for i := range all {
+		all[i] = all[i].with("--sleep", c.Sleep.String())
+	}
+	competitors, err := b.enter(ctx, c.Comparison, all, r)
 	if err != nil {
-		return r, err
+		return r, finish(ctx, r, err)
 	}
-	config := load.Config{Load: c.Load, Payload: c.Payload, Duration: c.Duration}
-	if r.Callers, err = b.sleepingCallers(ctx, c, server, config); err != nil {
-		return r, err
+	config := load.Config{Load: c.Loads[0], Payload: c.Payload, Duration: c.Duration}
+	sleepers, err := b.sleepingCallers(ctx, c, competitors[0].child, config)
+	if err != nil {
+		return r, finish(ctx, r, err)
 	}
-	var share, without, with, ratio, p99 []float64
-	for round := range c.Rounds {
-		var runs [2]*load.Result // without, with
-		for i := range runs {
-			i := (i + round) % 2
-			config.Sleepers = i * r.Callers
-			b.Progress(float64(round)/float64(c.Rounds), fmt.Sprintf("round %d of %d: %d sleeping callers", round+1, c.Rounds, config.Sleepers))
-			if err = settle(ctx); err != nil {
-				break
-			}
-			if runs[i], err = b.load(ctx, server, config); err != nil {
-				break
-			}
-			r.Errors += runs[i].Errors()
-		}
-		if err != nil {
-			break
-		}
-		sleeping := runs[1].Sleepers
-		r.Errors += sleeping.Errors()
-		share = append(share, sleeping.CallsPerSecond/(sleeping.CallsPerSecond+runs[1].CallsPerSecond))
-		without = append(without, runs[0].CallsPerSecond)
-		with = append(with, runs[1].CallsPerSecond)
-		ratio = append(ratio, runs[1].CallsPerSecond/runs[0].CallsPerSecond)
-		p99 = append(p99, runs[1].Latency.P99/runs[0].Latency.P99)
-		r.Rounds++
+	var heats []heat
+	for _, n := range []int{0, sleepers} {
+		config.Sleepers = n
+		heats = append(heats, heat{at: float64(n), config: config, competitors: competitors, run: b.settledRun})
 	}
-	r.Share, r.Without, r.With = report.SpreadOf(share), report.SpreadOf(without), report.SpreadOf(with)
-	r.Ratio, r.P99 = report.SpreadOf(ratio), report.SpreadOf(p99)
-	if ctx.Err() != nil {
-		return r, nil
+	return r, finish(ctx, r, b.rounds(ctx, c.Comparison, heats, r))
+}
+
+// settledRun is a run on a server that has come to rest.
+func (b *Bench) settledRun(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
+	if err := settle(ctx); err != nil {
+		return nil, err
 	}
-	return r, err
+	return b.run(ctx, s, config)
 }
 
 // settleTime is how long a server is left alone between two runs. Package server
@@ -136,34 +102,51 @@ func (b *Bench) sleepingCallers(ctx context.Context, c SleepersConfig, server *c
 	return int(math.Ceil(float64(config.Sleepers) * wanted / obtained * headroom)), nil
 }
 
-// with returns the variant with more arguments before the socket.
-func (v variant) with(args ...string) variant {
-	command := v.command
-	v.command = func(b *Bench, ctx context.Context, socket string) ([]string, error) {
-		all, err := command(b, ctx, socket)
-		if err != nil {
-			return nil, err
+// SleepingErrors returns how many sleeping calls were not answered right.
+func SleepingErrors(r *report.Report) (n uint64) {
+	for i := range r.Runs {
+		if sleeping := r.Runs[i].Sleepers; sleeping != nil {
+			n += sleeping.Errors()
 		}
-		return append(append(all[:len(all)-1:len(all)-1], args...), socket), nil
 	}
-	return v
+	return n
 }
 
-// Write writes the result as text.
-func (r *SleepersResult) Write(w io.Writer) error {
-	if r.Rounds == 0 {
+// sleepingShare is the share of sleeping calls among all.
+func sleepingShare(r *report.Run) float64 {
+	if r.Sleepers == nil {
+		return 0
+	}
+	return r.Sleepers.CallsPerSecond / (r.Sleepers.CallsPerSecond + r.CallsPerSecond)
+}
+
+// sleepingAt returns the number of sleeping callers, 0 if no run had any.
+func sleepingAt(r *report.Report) (n float64) {
+	for i := range r.Runs {
+		n = max(n, r.Runs[i].At)
+	}
+	return n
+}
+
+// WriteSleepers writes what [Bench.Sleepers] found as text.
+func WriteSleepers(w io.Writer, c *SleepersConfig, r *report.Report) error {
+	n, name := sleepingAt(r), c.Servers[0]
+	with, without := place{name, r.Loads[0], n}, place{name, r.Loads[0], 0}
+	ratios := between(r, with, without, callsPerSecond)
+	if n == 0 || len(ratios) == 0 {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err
 	}
-	_, err := fmt.Fprintf(w, `%s under %v, beside it %d callers whose handler sleeps %v: %.2f %% of all calls
+	_, err := fmt.Fprintf(w, `%s under %v, beside it %.0f callers whose handler sleeps %v: %.2f %% of all calls
 other calls/s without  %s
 other calls/s with     %s
 with by without        %s
 p99 with by without    %s
 errors                 %d
 Medians of %d rounds (least-greatest); ratios are of the two runs of a round.
-`, r.Server, r.Load, r.Callers, time.Duration(r.Sleep*float64(time.Second)), r.Share.Median*100,
-		whole(r.Without), whole(r.With), r.Ratio, r.P99, r.Errors, r.Rounds)
+`, name, r.Loads[0], n, c.Sleep, report.SpreadOf(at(r, with, sleepingShare)).Median*100,
+		whole(report.SpreadOf(at(r, without, callsPerSecond))), whole(report.SpreadOf(at(r, with, callsPerSecond))),
+		report.SpreadOf(ratios), report.SpreadOf(between(r, with, without, p99)), r.Errors()+SleepingErrors(r), len(ratios))
 	return err
 }
 

@@ -71,7 +71,7 @@ func TestReadSummary(t *testing.T) {
 }
 
 func TestMissed(t *testing.T) {
-	c := IdleConfig{Connections: 10, RequestTimeout: 4 * time.Second}
+	c := IdleConfig{RequestTimeout: 4 * time.Second}
 	tests := []struct {
 		name string
 		held load.Held
@@ -83,9 +83,8 @@ func TestMissed(t *testing.T) {
 		{"the last ended much too late", load.Held{Ended: 10, FirstEnd: 3.9, LastEnd: 8}, 10},
 	}
 	for _, tt := range tests {
-		round := IdleRound{Held: tt.held}
-		round.With.Seconds = 1
-		if got := round.missed(c); got != tt.want {
+		tt.held.Opened = 10
+		if got := c.missed(&report.Idle{Held: tt.held}, 1); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}

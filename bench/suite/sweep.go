@@ -44,10 +44,6 @@ const (
 	// without and with those that need a promise.
 	sweepBest       = "best together"
 	sweepBestOnLoop = "best on the loop"
-
-	// leastRounds is the least number of rounds of a verdict: in five the same by chance
-	// is 1 of 16.
-	leastRounds = 5
 )
 
 // name is that of the server.

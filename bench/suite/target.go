@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"credrpc/accessdb"
-	"credrpc/bench/floor"
 	"credrpc/bench/load"
 	"credrpc/bench/measure"
 	"credrpc/bench/report"
@@ -223,8 +222,6 @@ func (s *Scenario) isPeer() bool {
 
 // check returns [ErrCannot] for what the server of the scenario cannot do.
 func (s *Scenario) check() error {
-	request, _ := s.Load.Sizes.Max()
-	request = max(request, s.Load.Payload)
 	for _, limit := range []struct {
 		broken bool
 		says   string
@@ -233,8 +230,6 @@ func (s *Scenario) check() error {
 		{s.Loops != 0 && (s.isPeer() || s.Server == S6 || s.Server == Reference), "has no event loops or threads to choose"},
 		{s.Profiles.ofRuntime() && (s.Server == Floor || s.Server == S6), "is in C and has no Go runtime to profile; perf records it"},
 		{s.Load.Sizes.Apart() && (s.Server == Floor || s.Server == Gnet || s.Server == S6), "only echoes, so answers have no size of their own"},
-		{s.Server == Floor && request > floor.MaxPayload, fmt.Sprintf("takes payloads of up to %d bytes", floor.MaxPayload)},
-		{s.Server == Floor && s.Load.Pieces > 1, "takes requests in one piece"},
 		{s.isPeer() && !s.plain(), "keeps its connections, and its callers only make a closed loop of one call at a time, with requests of one size that come back: no rate or steps, batch, answers or mix of sizes, pieces, phases, users or hostile callers"},
 	} {
 		if limit.broken {

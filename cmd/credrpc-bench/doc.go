@@ -2,6 +2,7 @@
 //
 //	credrpc-bench [quick] [--json FILE] ...     compare all servers: about a minute
 //	credrpc-bench compare OLD NEW               two results: what differs
+//	credrpc-bench suite [--minutes N] ...       all that follows, and how servers scale: ten minutes
 //	credrpc-bench run                           one load of any kind on one server
 //	credrpc-bench find-max --slo p99<500us ...  the highest rate that holds an objective
 //	credrpc-bench sweep                         the best settings for this machine

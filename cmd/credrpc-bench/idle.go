@@ -2,10 +2,11 @@ package main
 
 import (
 	"errors"
-	"os"
+	"io"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -19,11 +20,9 @@ type idleCommand struct {
 	Seconds        float64       `default:"1" help:"Length of a run."`
 	Payload        int           `default:"32" help:"Bytes of a call's payload."`
 	Loops          int           `default:"0" help:"Event loops of package server; 0 is its default."`
-	JSON           string        `placeholder:"FILE" help:"Write everything to FILE."`
-}
 
-// errDeadline reports connections that the server did not end in time.
-var errDeadline = errors.New("not every idle connection was ended at its deadline")
+	output
+}
 
 // Validate reports numbers that make no sense.
 func (c *idleCommand) Validate() error {
@@ -39,24 +38,28 @@ func (c *idleCommand) Validate() error {
 // Run measures and prints. It fails if a call was not answered right or a
 // connection missed its deadline.
 func (c *idleCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Idle(b.ctx, suite.IdleConfig{
-			Connections:    c.Connections,
-			Load:           c.Load,
-			Rounds:         c.Rounds,
-			Duration:       time.Duration(c.Seconds * float64(time.Second)),
-			Payload:        c.Payload,
-			Loops:          c.Loops,
-			OnLoop:         c.OnLoop,
-			RequestTimeout: c.RequestTimeout,
-		})
-		b.progress.clear()
-		if failed == nil && r.Errors > 0 {
-			failed = errAnswers
+	name := suite.Eventloop
+	if c.OnLoop {
+		name = suite.EventloopOnLoop
+	}
+	config := suite.IdleConfig{
+		Comparison: suite.Comparison{
+			Servers:  []string{name},
+			Loads:    []load.Load{c.Load},
+			Rounds:   c.Rounds,
+			Duration: time.Duration(c.Seconds * float64(time.Second)),
+			Payload:  c.Payload,
+			Loops:    c.Loops,
+		},
+		Connections:    []int{c.Connections},
+		RequestTimeout: c.RequestTimeout,
+	}
+	text := func(w io.Writer, r *report.Report) error { return suite.WriteIdle(w, &config, r) }
+	return c.measure(text, func(b *bench) (*report.Report, error) {
+		r, err := b.Idle(b.ctx, config)
+		if err == nil && config.MissedDeadlines(r) > 0 {
+			err = suite.ErrDeadline
 		}
-		if failed == nil && r.MissedDeadline > 0 {
-			failed = errDeadline
-		}
-		return errors.Join(failed, r.Write(os.Stdout), writeResult(c.JSON, encoding(r)))
+		return r, err
 	})
 }

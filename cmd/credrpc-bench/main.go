@@ -23,6 +23,7 @@ type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
 	Quick    quickCommand    `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default."`
+	Suite    suiteCommand    `cmd:"" help:"Measure everything, unattended: about ten minutes."`
 	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
 	Compare  compareCommand  `cmd:"" help:"Compare two results, that of before a change and that of after it."`
 	FindMax  findMaxCommand  `cmd:"" name:"find-max" help:"Find the highest rate of arrivals at which a service-level objective holds: some minutes."`
@@ -47,7 +48,7 @@ func main() {
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
 		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
-		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ",")},
+		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ",")},
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {

@@ -19,6 +19,11 @@ Fail if package server has less than four fifths of the floor's throughput under
 
 	credrpc-bench --fail-if 'eventloop.throughput < 80% * floor.throughput' --fail-if 'eventloop.p99 > 5ms on t64'
 
+Everything, unattended, in ten minutes, and then one part of it for longer:
+
+	credrpc-bench suite --json suite.json
+	credrpc-bench suite --only payload --minutes 3
+
 What a server does under 20,000 calls a second that arrive at random, whatever it does:
 
 	credrpc-bench run --rate 20000 --arrivals poisson

@@ -224,8 +224,6 @@ func TestRunUsage(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"--server floor --answer 50", "floor only echoes"},
 		{"--server floor --trace x", "perf records it"},
-		{"--server floor --payload 1M", "of up to"},
-		{"--server floor --pieces 2", "in one piece"},
 		{"--server reference --rules x", "no access rules"},
 		{"--server gnet --answer 50", "only echoes"},
 		{"--server s6 --pprof x", "perf records it"},

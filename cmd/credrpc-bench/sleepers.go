@@ -1,13 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
-	"os"
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 )
 
@@ -21,7 +20,8 @@ type sleepersCommand struct {
 	Seconds float64       `default:"1" help:"Length of a run."`
 	Payload int           `default:"32" help:"Bytes of a call's payload."`
 	Loops   int           `default:"0" help:"Event loops of package server; 0 is its default."`
-	JSON    string        `placeholder:"FILE" help:"Write everything to FILE."`
+
+	output
 }
 
 // Validate reports numbers that make no sense.
@@ -34,30 +34,24 @@ func (c *sleepersCommand) Validate() error {
 
 // Run measures and prints, and fails if a call was not answered right.
 func (c *sleepersCommand) Run() error {
-	return withBench(c.JSON, func(b *bench) error {
-		r, failed := b.Sleepers(b.ctx, suite.SleepersConfig{
-			Server:   c.Server,
-			Load:     c.Load,
+	config := suite.SleepersConfig{
+		Comparison: suite.Comparison{
+			Servers:  []string{c.Server},
+			Loads:    []load.Load{c.Load},
 			Rounds:   c.Rounds,
 			Duration: time.Duration(c.Seconds * float64(time.Second)),
 			Payload:  c.Payload,
 			Loops:    c.Loops,
-			Sleep:    c.Sleep,
-			Share:    c.Share,
-		})
-		b.progress.clear()
-		if failed == nil && r.Errors > 0 {
-			failed = errAnswers
-		}
-		return errors.Join(failed, r.Write(os.Stdout), writeResult(c.JSON, encoding(r)))
-	})
-}
-
-// encoding returns a function that writes v as JSON.
-func encoding(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		},
+		Sleep: c.Sleep,
+		Share: c.Share,
 	}
+	text := func(w io.Writer, r *report.Report) error { return suite.WriteSleepers(w, &config, r) }
+	return c.measure(text, func(b *bench) (*report.Report, error) {
+		r, err := b.Sleepers(b.ctx, config)
+		if err == nil && suite.SleepingErrors(r) > 0 {
+			err = errAnswers
+		}
+		return r, err
+	})
 }

@@ -57,6 +57,35 @@ func WaitingReceive(fd int, p []byte) (n int, errno unix.Errno) {
 	}
 }
 
+// WaitingConnect connects the non-blocking fd to a, and waits in a raw call for room
+// in the backlog, in line with others who wait. After a tenth of a second, or when a
+// signal arrives, it returns EAGAIN. See connect(2), and socket(7) for SO_SNDTIMEO.
+func WaitingConnect(fd int, a *Address) unix.Errno {
+	limit := unix.NsecToTimeval(1e8)
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO,
+		uintptr(unsafe.Pointer(&limit)), unsafe.Sizeof(limit), 0)
+	if errno != 0 {
+		return errno
+	}
+	if errno := setFlags(fd, 0); errno != 0 {
+		return errno
+	}
+	errno = Connect(fd, a)
+	if errno == unix.EINTR {
+		errno = unix.EAGAIN
+	}
+	if errno := setFlags(fd, unix.O_NONBLOCK); errno != 0 {
+		return errno
+	}
+	return errno
+}
+
+// setFlags sets the status flags of fd. See F_SETFL(2const).
+func setFlags(fd int, flags uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags)
+	return errno
+}
+
 // waitFor waits in a raw call until one of events, an error or a hang-up holds
 // for fd, or a signal arrives. See poll(2).
 func waitFor(fd int, events int16) unix.Errno {
@@ -78,6 +107,17 @@ func SleepUntil(deadline int64) {
 	ts := unix.NsecToTimespec(deadline)
 	unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME,
 		uintptr(unsafe.Pointer(&ts)), 0, 0, 0)
+}
+
+// ActAs has the calling thread, and no other, act as a user: its real user is what
+// SCM_CREDENTIALS says of a sender, its effective user what SO_PEERCRED says of who
+// connected. The saved user stays 0, so that a thread of a process that root started
+// can go back to 0 and on to another. Between the two it has no capabilities in
+// effect. The goroutine must be locked to its thread. See setresuid(2), credentials(7)
+// and capabilities(7), "Effect of user ID changes on capabilities".
+func ActAs(uid uint32) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), uintptr(uid), 0)
+	return errno
 }
 
 // Monotonic returns what the monotonic clock shows, in nanoseconds. It is the

@@ -2,6 +2,10 @@ package sys
 
 import (
 	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -99,4 +103,79 @@ func TestSleepUntil(t *testing.T) {
 		t.Errorf("it slept for %v", d)
 	}
 	SleepUntil(deadline) // which is over
+}
+
+// TestWaitingConnect connects to a full backlog, in vain, and then to one with room,
+// and is not blocking afterwards.
+func TestWaitingConnect(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	address, _ := MakeAddress(path)
+	listener, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(listener)
+	if err := errors.Join(unix.Bind(listener, &unix.SockaddrUnix{Name: path}), unix.Listen(listener, 0)); err != nil {
+		t.Fatal(err)
+	}
+	stream := func() int {
+		fd, errno := Stream()
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	if errno := WaitingConnect(stream(), &address); errno != 0 { // a backlog of 0 holds 1. See listen(2)
+		t.Fatal(errno)
+	}
+	fd := stream()
+	if errno := WaitingConnect(fd, &address); errno != unix.EAGAIN {
+		t.Errorf("a full backlog: %v", errno)
+	}
+	accepted, _, err := unix.Accept(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(accepted)
+	if errno := WaitingConnect(fd, &address); errno != 0 {
+		t.Errorf("there is room: %v", errno)
+	}
+	if _, err := unix.Read(fd, make([]byte, 1)); err != unix.EAGAIN {
+		t.Errorf("it is blocking: %v", err)
+	}
+	if errno := WaitingConnect(-1, &address); errno != unix.EBADF {
+		t.Errorf("no descriptor: %v", errno)
+	}
+}
+
+// TestActAs changes the user of one thread, and back, and to another.
+func TestActAs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatal("acting as another user needs root")
+		}
+		t.Skip("acting as another user needs root")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // it ends with the goroutine
+		for _, uid := range []uint32{20_000, 0, 20_001, 0} {
+			if errno := ActAs(uid); errno != 0 {
+				t.Errorf("%d: %v", uid, errno)
+			}
+			if r, e, _ := unix.Getresuid(); r != int(uid) || e != int(uid) {
+				t.Errorf("real %d and effective %d, want %d", r, e, uid)
+			}
+		}
+		ActAs(20_000)
+		if errno := ActAs(20_001); errno != unix.EPERM {
+			t.Errorf("from one to another without capabilities: %v", errno)
+		}
+	}()
+	<-done
+	if r, e, s := unix.Getresuid(); r != 0 || e != 0 || s != 0 {
+		t.Errorf("the others act as %d, %d, %d", r, e, s)
+	}
 }

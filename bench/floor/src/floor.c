@@ -4,10 +4,11 @@
  *
  *	accept4, recvmsg with the sender's credentials, send, close
  *
- * with blocking calls. It echoes the payload. A request must be one frame of at
- * most LIMIT bytes that arrives with one recvmsg: anything else, and anything
- * without credentials, is closed without an answer. It has no timeouts, no
- * limits and no way to refuse: it is a measure, not a server.
+ * with blocking calls. It echoes the payload. A request that the socket's buffer
+ * does not hold takes a recvmsg for every piece, each with its sender's
+ * credentials. Anything but one frame of at most LIMIT bytes, and anything
+ * without credentials, is closed without an answer. It has no timeouts, no limits
+ * and no way to refuse: it is a measure, not a server.
  *
  * CHECKS is what it asks the kernel about the caller. See unix(7):
  *
@@ -27,9 +28,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* One write of this size is one buffer in the kernel, so that one recvmsg gets
- * all of it; unix_stream_sendmsg splits much larger ones. */
-#define LIMIT (32 * 1024)
+/* The largest frame: 16 MiB of payload behind its header. What no request has
+ * needed yet is address space and no memory. */
+#define LIMIT (4 + 16 * 1024 * 1024)
 
 /* As for every server that is compared; the kernel caps it at
  * net.core.somaxconn. See listen(2). */
@@ -60,40 +61,66 @@ static int get_sender(struct msghdr *msg, struct ucred *sender)
 	return 1;
 }
 
-/* Answers one call. buf[0..4) is zero, the empty error frame; the request frame
- * is received behind it, so that both together are the answer. */
-static void answer(int fd, unsigned char *buf)
+/* Receives a piece of at most size bytes, whose sender must be the user and group
+ * that connected, if both are asked. Returns its size, 0 if there is none. */
+static size_t receive(int fd, unsigned char *to, size_t size, const struct ucred *peer)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(struct ucred))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { buf + 4, LIMIT };
+	struct iovec iov = { to, size };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct ucred peer, sender;
-	uint32_t length;
+	struct ucred sender;
 	ssize_t n;
 
-	if (ask_peer && !get_peer(fd, &peer))
-		return;
 	if (ask_sender) {
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof control;
 	}
 	n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
-	if (n < 4)
-		return;
+	if (n <= 0)
+		return 0;
 	if (ask_sender && !get_sender(&msg, &sender))
-		return;
+		return 0;
 	if (ask_peer && ask_sender &&
-	    (peer.uid != sender.uid || peer.gid != sender.gid))
+	    (peer->uid != sender.uid || peer->gid != sender.gid))
+		return 0;
+	return (size_t)n;
+}
+
+/* Answers one call. buf[0..4) is zero, the empty error frame; the request frame
+ * is received behind it, so that both together are the answer. */
+static void answer(int fd, unsigned char *buf)
+{
+	size_t frame = 4, got = 0, sent = 0;
+	struct ucred peer;
+
+	if (ask_peer && !get_peer(fd, &peer))
 		return;
-	memcpy(&length, buf + 4, sizeof length);
-	if (ntohl(length) != (size_t)n - 4)
+	while (got < frame) {
+		size_t n = receive(fd, buf + 4 + got, LIMIT - got, &peer);
+		uint32_t length;
+
+		if (n == 0)
+			return;
+		got += n;
+		if (got < 4)
+			continue;
+		memcpy(&length, buf + 4, sizeof length);
+		frame = 4 + (size_t)ntohl(length);
+		if (frame > LIMIT)
+			return;
+	}
+	if (got > frame)
 		return;
-	/* A caller that is gone, or that left too little room, gets less: the
-	 * load generator counts it. */
-	(void)!send(fd, buf, (size_t)n + 4, MSG_NOSIGNAL);
+	while (sent < 4 + frame) {
+		ssize_t n = send(fd, buf + sent, 4 + frame - sent, MSG_NOSIGNAL);
+
+		if (n < 0)
+			return; /* the load generator counts it */
+		sent += (size_t)n;
+	}
 }
 
 static void *serve(void *unused)

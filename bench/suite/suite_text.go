@@ -1,0 +1,89 @@
+package suite
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"credrpc/bench/report"
+)
+
+// Scenarios returns the names of the suite's scenarios in their order.
+func Scenarios() (names []string) {
+	for _, sc := range allScenarios() {
+		names = append(names, sc.name)
+	}
+	return names
+}
+
+// WriteScenarios writes a line for each chosen scenario: its name, about how long it
+// takes, and what it measures.
+func (s *Suite) WriteScenarios(w io.Writer) error {
+	all := s.scenarios()
+	total := 0.0
+	for _, sc := range all {
+		total += sc.weight
+	}
+	for _, sc := range all {
+		if _, err := fmt.Fprintf(w, "%-9s %4.0f s  %s\n", sc.name, s.Time.Seconds()*sc.weight/total, sc.what); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// conclude gives a report of the suite its title and findings.
+func conclude(r *report.Report, sc scenario) {
+	if r.Title == "" {
+		r.Title = strings.TrimSuffix(sc.what, ".")
+	}
+	if len(r.Runs) == 0 {
+		return
+	}
+	r.Findings = append(r.Findings, sc.findings(r)...)
+	if r.Rounds < leastRounds {
+		r.Notices = append(r.Notices, fmt.Sprintf("Fewer than %d rounds: no figures to rely on.", leastRounds))
+	}
+}
+
+// WriteSuite writes the findings of a suite as text, and what has to be known of them.
+func WriteSuite(w io.Writer, file *report.File) error {
+	var b strings.Builder
+	for _, r := range file.Reports {
+		fmt.Fprintf(&b, "%-9s %s%s\n", r.Name, r.Title, conditions(r))
+		for _, line := range slices.Concat(r.Findings, r.Notices) {
+			fmt.Fprintf(&b, "%-9s %s\n", "", line)
+		}
+		if n := r.Errors(); n > 0 {
+			fmt.Fprintf(&b, "%-9s %d calls were not answered right.\n", "", n)
+		}
+	}
+	b.WriteString("\nOf eventloop where no server is named. Ratios are medians of those within a round, with the 95 % confidence\n" +
+		"interval of the median: one that holds 1 shows no difference. × floor and × reference are of calls a second.\n" +
+		"Other figures are medians of the rounds.\n")
+	if slices.ContainsFunc(file.Reports, func(r *report.Report) bool { return r.Interrupted }) {
+		b.WriteString("Interrupted: figures come from the runs that were finished.\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// conditions says how the runs of a report were made, "" if there are none.
+func conditions(r *report.Report) string {
+	if len(r.Runs) == 0 {
+		return ""
+	}
+	all := []string{fmt.Sprintf("rounds: %d, runs of %.2f s", r.Rounds, r.Seconds)}
+	if r.Axis == nil || r.Axis.Name != "callers" { // which are its loads
+		loads := make([]string, len(r.Loads))
+		for i, l := range r.Loads {
+			loads[i] = l.String()
+		}
+		all = append(all, strings.Join(loads, " "))
+	}
+	for _, s := range r.Settings {
+		all = append(all, s.Name+": "+s.Value)
+	}
+	return " (" + strings.Join(all, "; ") + ")"
+}
