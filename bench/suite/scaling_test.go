@@ -156,7 +156,7 @@ func TestBetween(t *testing.T) {
 // TestSuiteText has a scenario that was left out and one that was interrupted.
 func TestSuiteText(t *testing.T) {
 	run := report.Run{Server: Eventloop}
-	run.Load, run.Failed = bare(1), 3
+	run.Load, run.Failed, run.FirstError = bare(1), 3, "receive: broken"
 	file := &report.File{Reports: []*report.Report{
 		{Name: "uids", Title: "users", Notices: []string{"uids is left out: no root."}},
 		{Name: "loops", Title: "loops", Rounds: 2, Seconds: 0.5, Loads: []load.Load{bare(1)}, Runs: []report.Run{run},
@@ -170,7 +170,7 @@ func TestSuiteText(t *testing.T) {
           uids is left out: no root.
 loops     loops (rounds: 2, runs of 0.50 s; t1; colour: blue)
           it is fast
-          3 calls were not answered right.
+          3 calls were not answered right, such as under t1 on eventloop in round 1: receive: broken.
 `
 	if text := b.String(); !strings.HasPrefix(text, want) || !strings.Contains(text, "Interrupted: ") {
 		t.Errorf("%s", text)

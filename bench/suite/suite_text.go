@@ -55,8 +55,8 @@ func WriteSuite(w io.Writer, file *report.File) error {
 		for _, line := range slices.Concat(r.Findings, r.Notices) {
 			fmt.Fprintf(&b, "%-9s %s\n", "", line)
 		}
-		if n := r.Errors(); n > 0 {
-			fmt.Fprintf(&b, "%-9s %d calls were not answered right.\n", "", n)
+		if line := failures(r); line != "" {
+			fmt.Fprintf(&b, "%-9s %s\n", "", line)
 		}
 	}
 	b.WriteString("\nOf eventloop where no server is named. Ratios are medians of those within a round, with the 95 % confidence\n" +
@@ -67,6 +67,18 @@ func WriteSuite(w io.Writer, file *report.File) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// failures says how many calls were not answered right, and what became of one, "" if
+// there are none.
+func failures(r *report.Report) string {
+	for i := range r.Runs {
+		if run := &r.Runs[i]; run.Errors() > 0 {
+			return fmt.Sprintf("%s calls were not answered right, such as under %v on %s in round %d: %s.",
+				grouped(float64(r.Errors())), run.Load, run.Server, run.Round+1, run.FirstError)
+		}
+	}
+	return ""
 }
 
 // conditions says how the runs of a report were made, "" if there are none.
