@@ -25,8 +25,10 @@ func (l *loop) drop(c *conn) {
 // request is not whole.
 func (l *loop) giveUp(c *conn, r Reason) {
 	switch c.state {
-	case receiving:
+	case receiving, delayed:
 		l.refuseNow(c, r)
+	case excessive:
+		l.refuseNow(c, RefusedRate)
 	case responding:
 		l.drop(c)
 	case lingering:

@@ -21,6 +21,12 @@ const (
 	// lingering: refused, the reason is written, the caller may still be
 	// sending. Next: the rest is drained, or its deadline passes; then closed.
 	lingering
+	// delayed: its user is over his rate. Next: its turn comes, and with that the
+	// time for its request; a worker asks whether it may call, and receives.
+	delayed
+	// excessive: so far over his rate that it would wait too long. Next: after a
+	// while it is refused.
+	excessive
 )
 
 // An interest is how a connection is registered in its loop's epoll set.
