@@ -68,6 +68,9 @@
 //	rates   rate.go      calls a second: [Server.RatePerUID]
 //	lobby   lobby.go     where a call over the rate waits for its turn
 //
+// And after it is answered: what lies in the kernel for a caller who does not read is
+// charged to his user (unread.go), and waits in the lobby too.
+//
 // A connection in the lobby is owned by it, as a parked one is by its loop's table:
 // until the lobby's timer or Close takes it out. When its turn has come it is parked
 // in its loop, and goes on there as if it had just been accepted.

@@ -43,6 +43,7 @@ var roles = map[string]func(args []string) error{
 	"calls":   actCalls,
 	"connect": actConnect,
 	"repeat":  actRepeat,
+	"unread":  actUnread,
 	"write":   actWrite,
 	"serve":   actServe,
 	"silent":  actSilent,
@@ -217,33 +218,6 @@ func actCall(args []string) error {
 		return nil
 	}
 	fmt.Printf("%s\n", answer)
-	return nil
-}
-
-// actRepeat makes N calls to PATH as UID, one after the other, and prints how many
-// were answered.
-func actRepeat(args []string) error {
-	if err := become(args[1], args[1]); err != nil {
-		return err
-	}
-	n, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
-	}
-	answered := 0
-	for range n {
-		c, err := net.Dial("unix", args[0])
-		if err != nil {
-			return err
-		}
-		c.SetDeadline(time.Now().Add(patience))
-		c.Write(request([]byte("x")))
-		if answer, err := response(c); err == nil && string(answer) == "x" {
-			answered++
-		}
-		c.Close()
-	}
-	fmt.Println(answered, "answered")
 	return nil
 }
 

@@ -308,3 +308,17 @@ func TestRateEnds(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkRate measures what the limit costs a call.
+func BenchmarkRate(b *testing.B) {
+	for _, users := range []uint32{1, 1000, 1_000_000} {
+		b.Run(fmt.Sprintf("users=%d", users), func(b *testing.B) {
+			r := newRates(MaxRatePerUID, MaxBurstPerUID)
+			now := int64(0)
+			for uid := uint32(0); b.Loop(); uid++ {
+				now += 1000
+				r.take(uid%users, now)
+			}
+		})
+	}
+}

@@ -94,9 +94,12 @@ type Server struct {
 
 	// MaxBytesPerUID is the most bytes that buffers take for one connecting user:
 	// requests that have arrived in part or wait for their handler to return, and
-	// answers that wait for their callers. What is not counted is a request of up to
+	// answers that wait for their callers, also in the kernel, if they are over 64 KiB:
+	// the call is in flight until the caller has read or closed, without a deadline
+	// once the kernel has the answer. What is not counted is a request of up to
 	// 16 KiB that arrived in one piece and whose handler runs already. A call that
-	// needs more is refused, or, with its answer half written, closed. 0 is 64 MiB,
+	// needs more is refused, gets this for an answer, or, with its answer half
+	// written, is closed. 0 is 64 MiB,
 	// and at least enough for eight of the largest calls; less than one of them needs
 	// is an error.
 	MaxBytesPerUID int64
@@ -390,10 +393,10 @@ func (s *Server) limits() (limits, error) {
 	return l, nil
 }
 
-// largestCall returns how many bytes the buffers of one call take at the most: a
-// buffer that grows is up to twice as large as what is in it.
+// largestCall returns how many bytes the buffers of one call take at the most, the
+// kernel's included: a buffer that grows is up to twice as large as what is in it.
 func largestCall(maxRequest, maxResponse uint32) int64 {
-	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer
+	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer + socketBuffer
 }
 
 func orDefault[T comparable](value, otherwise T) T {

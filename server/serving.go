@@ -170,6 +170,7 @@ func (s *serving) stopAccepting() {
 	for _, l := range s.loops {
 		l.wake()
 	}
+	s.lobby.hurry()
 }
 
 // loopRetired notes that a loop no longer accepts. The last one ends the
@@ -298,7 +299,11 @@ func (s *serving) everyWorker() []*worker {
 
 // enter admits a call of uid to an account, or says why not.
 func (s *serving) enter(uid uint32) (a *account, r Reason) {
-	if a, r = s.accounts.acquire(uid); a != nil {
+	if a, r = s.accounts.acquire(uid); a == nil {
+		s.lobby.makeRoom()
+		a, r = s.accounts.acquire(uid)
+	}
+	if a != nil {
 		s.inFlight.Add(1) // this loop accepts, so that Shutdown cannot be done
 	}
 	return a, r
@@ -307,6 +312,7 @@ func (s *serving) enter(uid uint32) (a *account, r Reason) {
 // leave ends what enter began. c keeps nothing from here on.
 func (s *serving) leave(c *conn) {
 	c.release()
+	c.creditUnread()
 	s.accounts.release(c.account)
 	if s.inFlight.Add(-1) == 0 {
 		s.noteDrained()
