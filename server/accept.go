@@ -112,6 +112,9 @@ func (w *worker) admit(fd int) *conn {
 		l.refuse(c, RefusedNoCredentials)
 		return nil
 	}
+	if w.run.rates != nil && !w.inRate(c) {
+		return nil
+	}
 	if !w.authorize(c) {
 		return nil
 	}

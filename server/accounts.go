@@ -8,54 +8,62 @@ import (
 // accounts keep what each user has in flight: calls, and bytes in buffers. There
 // are no more accounts than calls in flight.
 type accounts struct {
-	maxCalls int32 // of one user
-	maxBytes int64 // of one user
+	maxBytes int64  // of one user
+	self     uint32 // the server's user
 
-	mu    sync.Mutex
-	open  map[uint32]*account // by uid; guarded by mu
-	spare []*account          // closed, to be opened for others; guarded by mu
+	mu     sync.Mutex
+	places places              // guarded by mu
+	open   map[uint32]*account // by uid; guarded by mu
+	spare  []*account          // closed, to be opened for others; guarded by mu
 }
 
 // An account is open as long as its user has a call in flight.
 type account struct {
-	uid   uint32
-	calls int32        // > 0 while open; guarded by accounts.mu
-	bytes atomic.Int64 // what the calls' buffers take
+	uid        uint32
+	privileged bool         // root or the server's user
+	calls      int32        // > 0 while open; guarded by accounts.mu
+	bytes      atomic.Int64 // what the calls' buffers take
 }
 
-// acquire counts a call of uid and returns the account, or nil if the user is at
-// the limit.
-func (s *accounts) acquire(uid uint32) *account {
+// privileged reports whether uid is root or the server's user, who can do as they
+// like with the server anyway.
+func (s *accounts) privileged(uid uint32) bool { return uid == 0 || uid == s.self }
+
+// acquire counts a call of uid and returns the account, or nil and why the call is
+// not let in.
+func (s *accounts) acquire(uid uint32) (a *account, r Reason) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.open[uid]
-	switch {
-	case a == nil:
-		a = s.newLocked()
-		a.uid = uid
-		s.open[uid] = a
-	case a.calls >= s.maxCalls:
-		return nil
+	a, open := s.open[uid]
+	if !open {
+		a = s.nextLocked()
+		a.uid, a.privileged = uid, s.privileged(uid)
 	}
-	a.calls++
-	return a
+	r, ok := s.places.admit(a)
+	if !ok {
+		return nil, r
+	}
+	if !open {
+		s.open[uid] = a
+		s.spare = s.spare[:len(s.spare)-1]
+	}
+	s.places.enter(a)
+	return a, 0
 }
 
-func (s *accounts) newLocked() *account {
-	last := len(s.spare) - 1
-	if last < 0 {
-		return new(account)
+// nextLocked returns the account that is opened next. It stays among the spare ones.
+func (s *accounts) nextLocked() *account {
+	if len(s.spare) == 0 {
+		s.spare = append(s.spare, new(account))
 	}
-	a := s.spare[last]
-	s.spare = s.spare[:last]
-	return a
+	return s.spare[len(s.spare)-1]
 }
 
 // release ends the counting of one call. Its bytes are credited before.
 func (s *accounts) release(a *account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a.calls--; a.calls == 0 {
+	if s.places.leave(a); a.calls == 0 {
 		delete(s.open, a.uid)
 		s.spare = append(s.spare, a)
 	}

@@ -5,6 +5,7 @@ package server
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -85,4 +86,21 @@ func testAllocations(t *testing.T, name string, onLoop bool, size int) {
 			t.Log("a leader was deposed meanwhile")
 		}
 	})
+}
+
+// TestRateMemory counts what a million users cost.
+func TestRateMemory(t *testing.T) {
+	r := newRates(100, 3)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for uid := range uint32(1_000_000) {
+		r.take(uid*4099, int64(uid))
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<10 { // of other goroutines
+		t.Errorf("a million users allocated %d bytes", n)
+	}
+	if n := testing.AllocsPerRun(1000, func() { r.take(5, 1e9) }); n != 0 {
+		t.Errorf("%v allocations a call", n)
+	}
 }

@@ -12,12 +12,21 @@ func (l *loop) finish(c *conn) {
 	} else {
 		l.count.answered.Add(1)
 	}
-	l.close1(c)
+	l.end(c)
 }
 
 // drop ends c, whose response cannot be delivered.
 func (l *loop) drop(c *conn) {
 	l.count.dropped.Add(1)
+	l.end(c)
+}
+
+// end closes c, as soon as its caller has read what the kernel holds if that is much.
+func (l *loop) end(c *conn) {
+	if c.unread > 0 {
+		l.awaitReader(c)
+		return
+	}
 	l.close1(c)
 }
 
@@ -25,12 +34,16 @@ func (l *loop) drop(c *conn) {
 // request is not whole.
 func (l *loop) giveUp(c *conn, r Reason) {
 	switch c.state {
-	case receiving:
+	case receiving, delayed:
 		l.refuseNow(c, r)
+	case excessive:
+		l.refuseNow(c, RefusedRate)
 	case responding:
 		l.drop(c)
 	case lingering:
 		l.endLingering(c)
+	case unread:
+		l.close1(c)
 	}
 }
 

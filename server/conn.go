@@ -21,6 +21,15 @@ const (
 	// lingering: refused, the reason is written, the caller may still be
 	// sending. Next: the rest is drained, or its deadline passes; then closed.
 	lingering
+	// delayed: its user is over his rate. Next: its turn comes, and with that the
+	// time for its request; a worker asks whether it may call, and receives.
+	delayed
+	// excessive: so far over his rate that it would wait too long. Next: after a
+	// while it is refused.
+	excessive
+	// unread: the answer is written as far as it goes, and the caller has not read
+	// it. Next: he has, and it is closed.
+	unread
 )
 
 // An interest is how a connection is registered in its loop's epoll set.
@@ -41,12 +50,14 @@ type conn struct {
 	interest  interest
 	state     state    // while parked; guarded by loop.mu
 	abandoned bool     // under watch, its deadline passed: the descriptor is gone; guarded by watch.mu
+	looks     uint8    // how often the lobby has found the answer unread
 	failed    bool     // what is being written is an error, not an answer
 	mode      sys.Mode // Yield: its caller may have passed descriptors
 
 	heapIndex int32 // in a deadlines heap, -1 outside; guarded by that heap's owner
 	drained   int32 // bytes drained while lingering
 	charged   int32 // bytes of buffers that the account bears
+	unread    int32 // bytes of the answer in the kernel that the account bears
 	deadline  int64 // of the current wait, on the server's clock
 
 	account *account    // of the user who connected, nil if refused before

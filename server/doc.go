@@ -60,6 +60,23 @@
 // hangs up. When the deadline passes the caller gets an error at once; the call
 // stays in flight until its handler returns, and what that returns is dropped.
 //
+// # Fairness between users
+//
+// What one user does must cost others little. Three things see to that, all of them
+// by the user who connected and before anything of a request is read:
+//
+//	places  fairness.go  calls in flight: shares of [Server.MaxCalls], and a
+//	                     reserve for root and the server's own user
+//	rates   rate.go      calls a second: [Server.RatePerUID]
+//	lobby   lobby.go     where a call over the rate waits for its turn
+//
+// And after it is answered: what lies in the kernel for a caller who does not read is
+// charged to his user (unread.go), and waits in the lobby too.
+//
+// A connection in the lobby is owned by it, as a parked one is by its loop's table:
+// until the lobby's timer or Close takes it out. When its turn has come it is parked
+// in its loop, and goes on there as if it had just been accepted.
+//
 // # Failures
 //
 // What [Server.Serve] returns ended the server. Whatever a caller can cause

@@ -42,6 +42,8 @@ var roles = map[string]func(args []string) error{
 	"call":    actCall,
 	"calls":   actCalls,
 	"connect": actConnect,
+	"repeat":  actRepeat,
+	"unread":  actUnread,
 	"write":   actWrite,
 	"serve":   actServe,
 	"silent":  actSilent,

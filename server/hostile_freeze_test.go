@@ -262,7 +262,7 @@ func TestFreeze(t *testing.T) {
 			answer, err := response(honest)
 			switch {
 			case srv.MaxCalls == 1:
-				if err == nil || err.Error() != RefusedOverload.text() && string(answer) != "h" {
+				if err == nil || err.Error() != RefusedOverloadUID.text() && string(answer) != "h" {
 					t.Errorf("honest call: %q, %v", answer, err)
 				}
 			case string(answer) != "h":

@@ -308,8 +308,11 @@ func TestUnreadAnswers(t *testing.T) {
 	}
 	eventually(t, "they have been ended", func() bool {
 		s := srv.Stats()
-		return s.Dropped == callers && s.InFlight == 0
+		return s.Dropped == callers
 	})
+	if n := srv.Stats().InFlight; n != callers {
+		t.Errorf("%d count that have not read what lies in the kernel for them", n)
+	}
 	for _, c := range conns {
 		b, err := io.ReadAll(c)
 		if len(b) < frame.HeaderSize || len(b) >= 1<<20 || err != nil && !errors.Is(err, unix.ECONNRESET) {

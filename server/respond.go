@@ -47,6 +47,9 @@ func (w *worker) respondError(c *conn, err error) {
 // send writes a response, head and body, and ends c or parks it with what the
 // kernel did not take.
 func (c *conn) send(head, body []byte) {
+	if n := len(head) + len(body); n > unreadFrom && !c.chargeUnread(n) {
+		head, body = c.tooMuch(), nil
+	}
 	n, errno := sys.Send(c.fd, head, body)
 	c.loop.count.bytesOut.Add(uint64(n))
 	switch {

@@ -27,6 +27,14 @@ const (
 	DefaultCallTimeout    = 30 * time.Second // generous: enough to start a program
 )
 
+// Bounds of [Server.RatePerUID] and [Server.BurstPerUID]. Within them the limiter
+// counts nanoseconds for a hundred years without an overflow.
+const (
+	MinRatePerUID  = 1.0 / 3600 // calls a second: one an hour
+	MaxRatePerUID  = 1e6        // calls a second
+	MaxBurstPerUID = 1 << 20    // calls
+)
+
 // maxLoops is far more than any machine needs; each is two descriptors.
 const maxLoops = 1024
 
@@ -62,18 +70,37 @@ type Server struct {
 	MaxRequest, MaxResponse uint32
 
 	// MaxCalls is the most calls in flight, from accepting a connection to
-	// closing it. 0 is 4096.
+	// closing it. 0 is 4096. Half of them are for whoever comes first; of the other
+	// half, one of n users with calls in flight can always have 1/(n*(n+1)), and at
+	// least one call while there is room, whatever the others hold. On top of them
+	// one place for every 64, and at least one, is reserved for root and the
+	// server's own user, to whom shares do not apply.
 	MaxCalls int
 
 	// MaxCallsPerUID is the most calls in flight for one connecting user. 0 is
 	// 1024 or MaxCalls, whichever is less.
 	MaxCallsPerUID int
 
+	// RatePerUID is how many calls a second one connecting user may make, and
+	// BurstPerUID how many of them at once after a pause: of a user's calls no more
+	// than BurstPerUID + RatePerUID*T go on in any T seconds. A call over that waits
+	// for its turn, which no other user notices, and one that would have to wait for
+	// more than a second is refused after a second, before rules are asked and
+	// anything is read; both are in flight meanwhile. Root and the server's own user
+	// are exempt. RatePerUID is from [MinRatePerUID] to [MaxRatePerUID]; 0 is no limit.
+	// BurstPerUID is at most [MaxBurstPerUID]; 0 is what a tenth of a second brings,
+	// and at least 1.
+	RatePerUID  float64
+	BurstPerUID int
+
 	// MaxBytesPerUID is the most bytes that buffers take for one connecting user:
 	// requests that have arrived in part or wait for their handler to return, and
-	// answers that wait for their callers. What is not counted is a request of up to
+	// answers that wait for their callers, also in the kernel, if they are over 64 KiB:
+	// the call is in flight until the caller has read or closed, without a deadline
+	// once the kernel has the answer. What is not counted is a request of up to
 	// 16 KiB that arrived in one piece and whose handler runs already. A call that
-	// needs more is refused, or, with its answer half written, closed. 0 is 64 MiB,
+	// needs more is refused, gets this for an answer, or, with its answer half
+	// written, is closed. 0 is 64 MiB,
 	// and at least enough for eight of the largest calls; less than one of them needs
 	// is an error.
 	MaxBytesPerUID int64
@@ -333,6 +360,8 @@ type limits struct {
 	maxResponse      uint32
 	maxCalls         int
 	maxCallsPerUID   int
+	ratePerUID       float64
+	burstPerUID      int
 	maxBytesPerUID   int64
 	requestTimeout   time.Duration
 	callTimeout      time.Duration
@@ -350,6 +379,8 @@ func (s *Server) limits() (limits, error) {
 		callTimeout:      orDefault(s.CallTimeout, DefaultCallTimeout),
 	}
 	l.maxCallsPerUID = orDefault(s.MaxCallsPerUID, min(DefaultMaxCallsPerUID, l.maxCalls))
+	l.ratePerUID = s.RatePerUID
+	l.burstPerUID = orDefault(s.BurstPerUID, min(max(1, int(s.RatePerUID/10)), MaxBurstPerUID))
 	largest := largestCall(l.maxRequest, l.maxResponse)
 	l.maxBytesPerUID = orDefault(s.MaxBytesPerUID, max(DefaultMaxBytesPerUID, 8*largest))
 	switch {
@@ -367,6 +398,12 @@ func (s *Server) limits() (limits, error) {
 		return l, &ConfigError{"MaxCallsPerUID", "is negative"}
 	case l.maxCallsPerUID > l.maxCalls:
 		return l, &ConfigError{"MaxCallsPerUID", fmt.Sprintf("%d is over MaxCalls, %d", l.maxCallsPerUID, l.maxCalls)}
+	case s.RatePerUID != 0 && !(s.RatePerUID >= MinRatePerUID && s.RatePerUID <= MaxRatePerUID): // or NaN
+		return l, &ConfigError{"RatePerUID", fmt.Sprintf("%v is not between one call an hour and %v a second", s.RatePerUID, MaxRatePerUID)}
+	case s.BurstPerUID < 0 || s.BurstPerUID > MaxBurstPerUID:
+		return l, &ConfigError{"BurstPerUID", fmt.Sprintf("%d is not between 0 and %d", s.BurstPerUID, MaxBurstPerUID)}
+	case s.BurstPerUID != 0 && s.RatePerUID == 0:
+		return l, &ConfigError{"BurstPerUID", "is set, but RatePerUID, of which it is a part, is 0"}
 	case l.maxBytesPerUID < largest:
 		return l, &ConfigError{"MaxBytesPerUID", fmt.Sprintf("%d is less than one call may need, %d", l.maxBytesPerUID, largest)}
 	case l.requestTimeout < 0:
@@ -377,10 +414,10 @@ func (s *Server) limits() (limits, error) {
 	return l, nil
 }
 
-// largestCall returns how many bytes the buffers of one call take at the most: a
-// buffer is up to twice as large as what is in it.
+// largestCall returns how many bytes the buffers of one call take at the most, the
+// kernel's included: a buffer is up to twice as large as what is in it.
 func largestCall(maxRequest, maxResponse uint32) int64 {
-	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer
+	return 2*int64(maxRequest) + 2*int64(maxResponse) + 2*keptBuffer + socketBuffer
 }
 
 func orDefault[T comparable](value, otherwise T) T {

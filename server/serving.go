@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -40,6 +41,8 @@ type serving struct {
 	accessLog atomic.Int64 // likewise for decisions that failed
 	pauseLog  atomic.Int64 // when a pause of accepting was last logged, on the server's clock
 	accounts  accounts
+	rates     *rates // nil: no limit
+	lobby     *lobby
 
 	closing  atomic.Bool   // no new connections
 	stopping atomic.Bool   // no new work; everybody ends
@@ -71,8 +74,9 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 		epoch: time.Now(),
 		conns: sync.Pool{New: func() any { return new(conn) }},
 		accounts: accounts{
-			maxCalls: int32(min(lim.maxCallsPerUID, lim.maxCalls, 1<<30)),
 			maxBytes: lim.maxBytesPerUID,
+			self:     uint32(os.Geteuid()),
+			places:   newPlaces(lim),
 			open:     make(map[uint32]*account),
 		},
 		stop:    make(chan struct{}),
@@ -81,6 +85,10 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 		stopped: make(chan struct{}),
 	}
 	s.checkDescriptors()
+	s.lobby = newLobby(s)
+	if lim.ratePerUID > 0 {
+		s.rates = newRates(lim.ratePerUID, lim.burstPerUID)
+	}
 	var err error
 	if s.watch, err = newWatch(s); err != nil {
 		return nil, err
@@ -104,7 +112,7 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 func (s *serving) checkDescriptors() {
 	var limit unix.Rlimit
 	const others = 64 // loops, files of the program
-	need := uint64(s.limits.maxCalls + maxLingering + others)
+	need := uint64(s.limits.maxCalls + reservedCalls(s.limits.maxCalls) + maxLingering + others)
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < need {
 		s.log.Warn("RLIMIT_NOFILE is below what MaxCalls may need", "limit", limit.Cur, "need", need)
 	}
@@ -163,6 +171,7 @@ func (s *serving) stopAccepting() {
 	for _, l := range s.loops {
 		l.wake()
 	}
+	s.lobby.hurry()
 }
 
 // loopRetired notes that a loop no longer accepts. The last one ends the
@@ -203,6 +212,7 @@ func (s *serving) stopAll() {
 			l.wake()
 			l.shut()
 		}
+		s.lobby.shut()
 		s.watch.shut()
 		for _, w := range s.everyWorker() {
 			if turn := w.turn.Load(); turn&1 == 1 {
@@ -290,20 +300,20 @@ func (s *serving) everyWorker() []*worker {
 
 // enter admits a call of uid to an account, or says why not.
 func (s *serving) enter(uid uint32) (a *account, r Reason) {
-	if s.inFlight.Add(1) > int64(s.limits.maxCalls) {
-		s.inFlight.Add(-1)
-		return nil, RefusedOverload
+	if a, r = s.accounts.acquire(uid); a == nil {
+		s.lobby.makeRoom()
+		a, r = s.accounts.acquire(uid)
 	}
-	if a = s.accounts.acquire(uid); a == nil {
-		s.inFlight.Add(-1)
-		return nil, RefusedOverloadUID
+	if a != nil {
+		s.inFlight.Add(1) // this loop accepts, so that Shutdown cannot be done
 	}
-	return a, 0
+	return a, r
 }
 
 // leave ends what enter began. c keeps nothing from here on.
 func (s *serving) leave(c *conn) {
 	c.release()
+	c.creditUnread()
 	s.accounts.release(c.account)
 	if s.inFlight.Add(-1) == 0 {
 		s.noteDrained()

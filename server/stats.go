@@ -18,6 +18,11 @@ const (
 	// RefusedBytesUID: the requests and answers of one user take more than
 	// [Server.MaxBytesPerUID].
 	RefusedBytesUID
+	// RefusedShare: more than half of [Server.MaxCalls] in flight, and of this user
+	// as many as his share of the rest is.
+	RefusedShare
+	// RefusedRate: further over [Server.RatePerUID] than a call can wait for.
+	RefusedRate
 	// RefusedNoCredentials: the kernel gave no credentials, or credentials that
 	// name no process, or an id that this user namespace does not know.
 	RefusedNoCredentials
@@ -50,6 +55,8 @@ var reasonTexts = [reasons]struct{ name, text string }{
 	RefusedOverload:       {"overload", "server overloaded, try again later"},
 	RefusedOverloadUID:    {"overload_uid", "too many calls in flight for this user, try again later"},
 	RefusedBytesUID:       {"bytes_uid", "too much data in flight for this user, try again later"},
+	RefusedShare:          {"share", "server nearly full and this user has his share of it, try again later"},
+	RefusedRate:           {"rate", "too many calls a second for this user, try again later"},
 	RefusedNoCredentials:  {"no_credentials", "no valid credentials came with the request"},
 	RefusedAccess:         {"access", accessText},
 	RefusedAccessError:    {"access_error", accessText},
@@ -89,6 +96,7 @@ type Stats struct {
 	Empty    uint64            // connections that ended before their first byte, without one of these reasons
 	Panics   uint64            // handlers that panicked; they are in Failed too
 	Timeouts uint64            // calls that ran into CallTimeout; they are in Failed too
+	Delayed  uint64            // calls that have waited because their user was over RatePerUID; they are counted among the others too
 	Deposed  uint64            // leaders that lost their loop to a handler that took long
 	Paused   uint64            // pauses of accepting, because the process or the system had run out of something
 	InFlight int64             // accepted, admitted and not ended
@@ -100,7 +108,7 @@ type Stats struct {
 // not contend for them; the padding keeps them off the line of what follows.
 type counters struct {
 	accepted, answered, failed, dropped, empty atomic.Uint64
-	panics, timeouts, deposed, paused          atomic.Uint64
+	panics, timeouts, delayed, deposed, paused atomic.Uint64
 	bytesIn, bytesOut                          atomic.Uint64
 	refused                                    [reasons]atomic.Uint64
 	_                                          [64]byte
@@ -114,6 +122,7 @@ func (c *counters) addTo(s *Stats) {
 	s.Empty += c.empty.Load()
 	s.Panics += c.panics.Load()
 	s.Timeouts += c.timeouts.Load()
+	s.Delayed += c.delayed.Load()
 	s.Deposed += c.deposed.Load()
 	s.Paused += c.paused.Load()
 	s.BytesIn += c.bytesIn.Load()

@@ -135,6 +135,11 @@ func (w *worker) resume(c *conn) {
 // proceed takes the step with c that its state names.
 func (w *worker) proceed(c *conn) {
 	switch c.state {
+	case delayed:
+		c.state = receiving
+		if w.authorize(c) {
+			w.serve(c)
+		}
 	case receiving:
 		w.serve(c)
 	case responding:

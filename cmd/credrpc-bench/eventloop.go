@@ -23,6 +23,8 @@ type eventloopServer struct {
 	MaxPayload     uint32        `default:"0" help:"Most bytes of a payload; 0 is the server's default."`
 	MaxCalls       int           `default:"0" help:"Most calls in flight; 0 is the server's default."`
 	MaxCallsPerUID int           `default:"0" help:"Most calls in flight of a user; 0 is the server's default."`
+	RatePerUID     float64       `default:"0" help:"Calls a second of a user; 0 is no limit."`
+	BurstPerUID    int           `default:"0" help:"Calls of a user at once after a pause; 0 is the server's default."`
 	Rules          string        `help:"Access rules, a file or a directory; without it everybody may call."`
 	RulesCache     int           `default:"0" help:"Callers whose decisions are remembered; 0 is accessdb's default, -1 is none."`
 	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
@@ -41,6 +43,8 @@ func (c *eventloopServer) Run() error {
 		MaxResponse:    c.MaxPayload,
 		MaxCalls:       c.MaxCalls,
 		MaxCallsPerUID: c.MaxCallsPerUID,
+		RatePerUID:     c.RatePerUID,
+		BurstPerUID:    c.BurstPerUID,
 		RequestTimeout: c.RequestTimeout,
 	}
 	if c.Rules != "" {

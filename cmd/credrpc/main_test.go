@@ -95,7 +95,7 @@ func tempDir(t *testing.T) string {
 
 // TestEcho checks that answers come out as they are, from either source.
 func TestEcho(t *testing.T) {
-	for _, flags := range [][]string{nil, {"--on-loop"}, {"--loops=2", "--max-calls=10"}} {
+	for _, flags := range [][]string{nil, {"--on-loop"}, {"--loops=2", "--max-calls=10"}, {"--rate-per-uid=0.5", "--burst-per-uid=2"}} {
 		path, _, _ := serve(t, flags...)
 		for _, payload := range []string{"", "hello", "two\nlines\n", string(make([]byte, 100000))} {
 			if status, out, stderr := result(payload, "call", path); status != exitOK || out != payload || stderr != "" {
@@ -210,6 +210,10 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --max-payload 200000000", "--max-payload"},
 		{"serve --listen P --timeout 0s", "--timeout"},
 		{"serve --listen P --max-calls 0", "--max-calls"},
+		{"serve --listen P --rate-per-uid=-1", "--rate-per-uid"},
+		{"serve --listen P --rate-per-uid=NaN", "--rate-per-uid"},
+		{"serve --listen P --rate-per-uid=1 --burst-per-uid=-1", "--burst-per-uid"},
+		{"serve --listen P --burst-per-uid=1", "--rate-per-uid"},
 		{"serve --listen @abstract --mode 0660", "abstract"},
 		{"serve --listen P --loops=-1", "--loops"},
 		{"serve --listen P --no-such-flag", `Run "credrpc serve --help"`},

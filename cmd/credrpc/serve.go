@@ -33,8 +33,10 @@ type serveCommand struct {
 	Compatible     bool          `help:"Take damaged rules as s6 does: a rule that says neither allow nor deny is no match, instead of refusing its callers."`
 	MaxPayload     uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of a request, and of an answer (${default})."`
 	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time from the whole request until its answer is taken (${default}). A request must arrive within the same time, at most 5s."`
-	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default})."`
+	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default}), half of them at most of one user; some more are reserved for root."`
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
+	RatePerUID     float64       `name:"rate-per-uid" placeholder:"N" help:"Most calls a second of one user, such as 1000 or 0.5; without it there is no limit. A call over it waits for its turn, and is refused after a second if that is too short. Root and the server's own user are exempt."`
+	BurstPerUID    int           `name:"burst-per-uid" placeholder:"N" help:"Most calls of one user at once after a pause (what rate-per-uid allows in a tenth of a second, and at least 1)."`
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
 	sandboxFlags
@@ -83,8 +85,8 @@ func (c *serveCommand) Run(s streams) error {
 	}
 	stop() // a second signal ends the program at once
 	fmt.Fprintln(s.err, "credrpc: stopping")
-	// Nothing that is in flight takes longer than this.
-	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+time.Second)
+	// Nothing that is in flight takes longer than this, a second in the lobby included.
+	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+2*time.Second)
 	defer cancel()
 	err = srv.Shutdown(ctx)
 	if err := <-served; !errors.Is(err, server.ErrServerClosed) {
@@ -149,6 +151,12 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		return nil, usageError("--max-calls: want at least 1")
 	case c.MaxCallsPerUID < 0:
 		return nil, usageError("--max-calls-per-uid: want at least 1")
+	case c.RatePerUID != 0 && !(c.RatePerUID >= server.MinRatePerUID && c.RatePerUID <= server.MaxRatePerUID): // or NaN
+		return nil, usageError("--rate-per-uid: want %.6f, one call an hour, to %d", server.MinRatePerUID, int(server.MaxRatePerUID))
+	case c.BurstPerUID < 0 || c.BurstPerUID > server.MaxBurstPerUID:
+		return nil, usageError("--burst-per-uid: want 1 to %d", server.MaxBurstPerUID)
+	case c.BurstPerUID != 0 && c.RatePerUID == 0:
+		return nil, usageError("--burst-per-uid: says something about a rate; set it with --rate-per-uid")
 	case c.Loops < 0:
 		return nil, usageError("--loops: want at least 1")
 	}
@@ -167,6 +175,8 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		MaxResponse:    c.MaxPayload,
 		MaxCalls:       c.MaxCalls,
 		MaxCallsPerUID: c.MaxCallsPerUID,
+		RatePerUID:     c.RatePerUID,
+		BurstPerUID:    c.BurstPerUID,
 		RequestTimeout: min(c.Timeout, server.DefaultRequestTimeout),
 		CallTimeout:    c.Timeout,
 		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),

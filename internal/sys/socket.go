@@ -85,6 +85,15 @@ func ShutdownWrite(fd int) unix.Errno {
 	return errno
 }
 
+// Unread returns how many bytes the kernel holds of what was written to the AF_UNIX
+// socket fd and its peer has not read, the kernel's own included. It is 0 once the
+// peer has closed. See SIOCOUTQ in the kernel's net/unix/af_unix.c.
+func Unread(fd int) (n int, errno unix.Errno) {
+	var held int32
+	_, _, errno = unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&held)))
+	return int(held), errno
+}
+
 // An Address is the address of an AF_UNIX socket as the kernel reads it.
 type Address struct {
 	raw  unix.RawSockaddrUnix
