@@ -27,6 +27,7 @@ func floodServers(loops int) ([]variant, error) {
 		all = append(all, eventloopVariant(Eventloop, loops).with(args...).called(Eventloop+"-"+name, ""))
 	}
 	limited("8-calls-per-uid", "--max-calls-per-uid", strconv.Itoa(politeCallers))
+	limited("1000-per-second", "--rate-per-uid", strconv.Itoa(2*politeRate))
 	return all, err
 }
 

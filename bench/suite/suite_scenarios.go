@@ -28,7 +28,7 @@ type scenario struct {
 // many runs a round has and what a run takes.
 func allScenarios() []scenario {
 	return []scenario{
-		{"compare", "All servers, gnet's engine included, under five loads.", 14, compareScenario, compareFindings},
+		{"quick", "All servers, gnet's engine included, under five loads.", 14, compareScenario, compareFindings},
 		{"ladder", "What each step of trust costs, from no credentials to the programs of s6.", 9, ladderScenario, ladderFindings},
 		{"peers", "Other RPC systems, whose connections persist, beside package server.", 9, peersScenario, peersFindings},
 		{"callers", "1 to 4,096 callers with one call at a time each.", 18, callersScenario, callersFindings},

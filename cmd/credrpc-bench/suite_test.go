@@ -34,7 +34,7 @@ func TestSuite(t *testing.T) {
 		loops = append(loops, float64(runtime.NumCPU()))
 	}
 	points := map[string][]float64{ // of each server
-		"compare": {0}, "ladder": {0}, "peers": {0},
+		"quick": {0}, "ladder": {0}, "peers": {0},
 		"callers": {1, 4, 1024},
 		"payload": {0, 32, 1 << 20},
 		"rules":   {0, 1, 1000},
