@@ -10,15 +10,15 @@ import (
 
 const (
 	// keptBuffer is the capacity in bytes from which on a buffer is a large one.
-	keptBuffer = 16 << 10
+	keptBuffer = 4 << 10
 
 	// largeSlack is what a large buffer has beyond a power of two: room for what
 	// precedes an answer, so that one of 1 MiB does not take 2.
-	largeSlack = 4 << 10
+	largeSlack = 64
 
-	// largeClasses are 16 KiB, 32 KiB and so on to 256 MiB, which is more than
+	// largeClasses are 4 KiB, 8 KiB and so on to 256 MiB, which is more than
 	// [frame.MaxPayload].
-	largeClasses = 15
+	largeClasses = 17
 )
 
 // buffers lend buffers for requests and answers, and take them back. Small ones

@@ -13,8 +13,8 @@ const (
 	// say so, with 4, 16 and 64 callers 95 to 98 %.
 	contentionShare = 0.2
 
-	// contentionStreak is how many samples in a row must say so. With one caller 1
-	// of 5,277 samples was the fourth of them by chance, with 64 callers 0.94 of
+	// contentionStreak is how many samples in a row must say so. With one caller 3
+	// of 5,277 samples were the fourth of them by chance, with 64 callers 0.94 of
 	// series are that long.
 	contentionStreak = 4
 )
