@@ -87,14 +87,23 @@ func classOf(capacity int) int {
 
 func classSize(class int) int { return keptBuffer<<class + largeSlack }
 
+// ignoredAnswers is how many large answers are not counted after one that had room in
+// its dst and did not use it: the handler has memory of its own.
+const ignoredAnswers = 1000
+
 // An answerSize is what answers have lately taken, if that is much: the largest,
 // which the ones after it make smaller.
-type answerSize struct{ bytes atomic.Int64 }
+type answerSize struct {
+	bytes   atomic.Int64
+	ignored atomic.Int64 // large answers that will not be counted
+}
 
 // note counts an answer of n bytes.
 func (s *answerSize) note(n int) {
 	size := s.bytes.Load()
 	switch {
+	case n > keptBuffer && s.ignored.Load() > 0:
+		s.ignored.Add(-1)
 	case n > keptBuffer && int64(n) > size:
 		s.bytes.Store(int64(n)) // of two at once, either
 	case size > 0 && int64(n) < size:
@@ -104,4 +113,10 @@ func (s *answerSize) note(n int) {
 		}
 		s.bytes.Store(size)
 	}
+}
+
+// ignore forgets the size of answers for a while.
+func (s *answerSize) ignore() {
+	s.ignored.Store(ignoredAnswers)
+	s.bytes.Store(0)
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"math/rand/v2"
 	"testing"
 
@@ -98,5 +99,38 @@ func TestLend(t *testing.T) {
 	}
 	if n := a.bytes.Load(); n != 0 {
 		t.Errorf("%d bytes are charged at the end", n)
+	}
+}
+
+// TestLentInVain has a handler whose answers lie in memory of its own, and one that
+// returns a part of dst: nothing is lent to them for long or counted as theirs, and
+// what callers get is theirs.
+func TestLentInVain(t *testing.T) {
+	const size = 1 << 20
+	own := bytes.Repeat([]byte("own "), size/4)
+	for name, tt := range map[string]struct {
+		handler HandlerFunc
+		want    []byte
+	}{
+		"own memory": {func(context.Context, []byte, *Call) ([]byte, error) { return own, nil }, own},
+		"within dst": {func(_ context.Context, dst []byte, _ *Call) ([]byte, error) {
+			return append(dst, append([]byte("some"), own...)...)[4:], nil
+		}, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Room for one such call and not for a buffer besides.
+			srv := &Server{Handler: tt.handler, MaxBytesPerUID: largestCall(DefaultMaxRequest, DefaultMaxResponse)}
+			path := start(t, srv)
+			for range 20 {
+				answer, err := call(t, path, nil)
+				if err != nil || !bytes.Equal(answer, tt.want) {
+					t.Fatalf("%d bytes, %v", len(answer), err)
+				}
+				checkAccounts(t, srv)
+			}
+			if n := running(srv).answers.bytes.Load(); name == "own memory" && n != 0 {
+				t.Errorf("buffers of %d bytes are lent in vain", n)
+			}
+		})
 	}
 }

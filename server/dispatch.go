@@ -69,6 +69,22 @@ func (w *worker) lend(c *conn) *bytebufferpool.ByteBuffer {
 	return w.run.buffers.get(answerHead + answerRoom)
 }
 
+// unlend takes c's buffer for its answer off the user's account, and returns the head
+// of the answer in a small one. The buffer was lent in vain: an answer of n bytes lies
+// elsewhere, or somewhere else within it, so that it cannot be lent to others.
+func (w *worker) unlend(c *conn, n int) (head []byte) {
+	lent := c.answer
+	if answerHead+n <= cap(lent.B) {
+		w.run.answers.ignore()
+	}
+	room := min(int32(cap(lent.B)), c.charged)
+	c.account.bytes.Add(-int64(room))
+	c.charged -= room
+	c.answer = w.run.buffers.get(answerHead + answerRoom)
+	c.answer.B = append(c.answer.B, lent.B[:answerHead]...)
+	return c.answer.B
+}
+
 // begin opens a turn: from here on the call can be put under watch.
 func (w *worker) begin(c *conn, payload []byte) (turn uint64) {
 	w.conn = c

@@ -27,6 +27,9 @@ func (w *worker) respond(c *conn, payload []byte) {
 		// outgrown dst, the buffer goes back large enough for the next one.
 		c.answer.B = append(head, payload...)
 	default:
+		if cap(c.answer.B) > keptBuffer {
+			head = w.unlend(c, n)
+		}
 		c.send(head, payload)
 		return
 	}
