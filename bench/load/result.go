@@ -45,9 +45,10 @@ type Group struct {
 	ServiceTime    Latency `json:"service_time"` // from before the first system call
 	Phases         *Phases `json:"phases,omitempty"`
 	// Histograms of latencies and of service times, in nanoseconds: HdrHistogram
-	// V2, compressed, base64. In a closed loop both are the same.
+	// V2, compressed, base64. In a closed loop both are the same, and the second is
+	// empty.
 	Histogram        string `json:"histogram"`
-	ServiceHistogram string `json:"service_histogram"`
+	ServiceHistogram string `json:"service_histogram,omitempty"`
 	// FirstError says what became of one of the calls that were not answered right.
 	FirstError string `json:"first_error,omitempty"`
 	// ErrorKinds has all of those calls, the most frequent kind first.
@@ -157,7 +158,12 @@ type Result struct {
 func (g *Group) Decode() (*hdrhistogram.Histogram, error) { return decode(g.Histogram) }
 
 // DecodeService returns the service times of the group.
-func (g *Group) DecodeService() (*hdrhistogram.Histogram, error) { return decode(g.ServiceHistogram) }
+func (g *Group) DecodeService() (*hdrhistogram.Histogram, error) {
+	if g.ServiceHistogram == "" {
+		return g.Decode()
+	}
+	return decode(g.ServiceHistogram)
+}
 
 func decode(text string) (*hdrhistogram.Histogram, error) {
 	h, err := hdrhistogram.Decode([]byte(text))
@@ -286,6 +292,9 @@ func (t *tally) group(callers int, seconds float64) (Group, error) {
 	}
 	if g.ServiceTime, g.ServiceHistogram, err = t.Service.summary(); err != nil {
 		return g, err
+	}
+	if t.Latency.Histogram == nil {
+		g.ServiceHistogram = ""
 	}
 	if t.Phases[0].Histogram != nil {
 		g.Phases = &Phases{t.Phases[connecting].phase(), t.Phases[sending].phase(),

@@ -303,7 +303,7 @@ func TestJSONFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"load", "payload_bytes", "seconds", "calls", "failed", "refused", "wrong", "backlog_full",
-		"callers", "calls_per_second", "bytes_per_second", "latency", "histogram", "service_time", "service_histogram", "sleepers", "generator_user_seconds", "generator_system_seconds"} {
+		"callers", "calls_per_second", "bytes_per_second", "latency", "histogram", "service_time", "sleepers", "generator_user_seconds", "generator_system_seconds"} {
 		if _, ok := fields[name]; !ok {
 			t.Errorf("no field %q", name)
 		}

@@ -211,8 +211,8 @@ func summarise(callers []*caller, payload int, seconds float64) (load.Group, err
 	if err != nil {
 		return g, fmt.Errorf("peers: histogram: %w", err)
 	}
-	// A closed loop: latency is service time.
+	// A closed loop: latency is service time, and so is its histogram.
 	g.Latency, g.Histogram = load.LatencyOf(all), string(encoded)
-	g.ServiceTime, g.ServiceHistogram = g.Latency, g.Histogram
+	g.ServiceTime = g.Latency
 	return g, nil
 }

@@ -42,7 +42,7 @@ func TestRunServers(t *testing.T) {
 		}
 		s := readScenario(t, file)
 		none := s.Calls == 0 && (s.Offered == nil || s.Offered.Unstarted == 0) // a busy machine may begin none
-		if none || s.Process == nil || s.Process.User+s.Process.System <= 0 || s.Service == "" || s.WarmUp != 0.05 || (s.Runtime != nil) != asked {
+		if none || s.Process == nil || s.Process.User+s.Process.System <= 0 || s.WarmUp != 0.05 || (s.Runtime != nil) != asked {
 			t.Errorf("%s: %+v", server, s)
 		}
 		if asked && (s.Runtime.Goroutines < 1 || s.Runtime.GOMAXPROCS < 1) {

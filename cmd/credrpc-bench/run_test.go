@@ -37,7 +37,6 @@ type scenario struct {
 	Interrupted bool
 	Bottleneck  string
 	Histogram   string
-	Service     string `json:"service_histogram"`
 	Offered     *struct {
 		Scheduled uint64
 		Unstarted uint64
