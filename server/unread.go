@@ -41,11 +41,12 @@ const (
 // user may take: better no answer than half of one.
 func (c *conn) chargeUnread(n int) bool {
 	c.unread = int32(min(n, socketBuffer))
-	after := c.account.bytes.Add(int64(c.unread))
-	if n > socketBuffer {
-		after += 2 * int64(n)
+	c.account.bytes.Add(int64(c.unread))
+	toKeep := 0
+	if n > socketBuffer && n > cap(c.answer.B) { // else there is room, which is charged already
+		toKeep = 2 * n
 	}
-	if after > c.loop.run.accounts.maxBytes {
+	if !c.fits(toKeep) {
 		c.creditUnread()
 		return false
 	}

@@ -96,10 +96,7 @@ func TestUnreadBackToBack(t *testing.T) {
 			lobby := running(srv).lobby
 			for range 200 {
 				if late {
-					lobby.mu.Lock()
-					lobby.conns.timer.Stop()
-					lobby.conns.armed, lobby.conns.isArmed = 0, true // for arm to believe
-					lobby.mu.Unlock()
+					stopTimer(lobby)
 				}
 				c := dial(t, path)
 				c.Write(request(make([]byte, 100_000)))
@@ -112,6 +109,51 @@ func TestUnreadBackToBack(t *testing.T) {
 			eventually(t, "none is in flight", func() bool { return srv.Stats().InFlight == 0 })
 			checkAccounts(t, srv)
 		})
+	}
+}
+
+// stopTimer keeps b's timer from firing.
+func stopTimer(b *lobby) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conns.timer.Stop()
+	b.conns.armed, b.conns.isArmed = 0, true // for arm to believe
+}
+
+// TestUnreadLeastBytes has a caller make calls one after the other on a server that has
+// bytes for one of the largest only, with requests that are much smaller. None is
+// refused: neither while the answer before, which he has read, waits for the lobby to
+// look, nor when nothing is in flight.
+func TestUnreadLeastBytes(t *testing.T) {
+	for _, size := range []int{70_000, 600_000, 1 << 20} {
+		srv := &Server{HandlerOnLoop: true, Loops: 1, MaxRequest: 1000, MaxResponse: uint32(size),
+			Handler: HandlerFunc(func(_ context.Context, dst []byte, _ *Call) ([]byte, error) {
+				return append(dst, make([]byte, size)...), nil
+			})}
+		srv.MaxBytesPerUID = largestCall(srv.MaxRequest, srv.MaxResponse)
+		path := start(t, srv)
+		eventually(t, "the first probe is gone", func() bool { return srv.Stats().InFlight == 0 })
+		lobby := running(srv).lobby
+		lobby.mu.Lock()
+		timer := lobby.conns.timer
+		lobby.conns.timer = time.AfterFunc(time.Hour, func() {})
+		lobby.mu.Unlock()
+		for i := range 20 {
+			if answer, err := call(t, path, []byte("x")); err != nil || len(answer) != size {
+				t.Errorf("call %d of %d bytes: got %d, %v", i, size, len(answer), err)
+			}
+			if i >= 10 {
+				eventually(t, "none is in flight", func() bool {
+					lobby.makeRoom()
+					return srv.Stats().InFlight == 0
+				})
+			}
+		}
+		lobby.mu.Lock()
+		lobby.conns.timer.Stop()
+		lobby.conns.timer, lobby.conns.isArmed = timer, false
+		lobby.mu.Unlock()
+		checkAccounts(t, srv)
 	}
 }
 
