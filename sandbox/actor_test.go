@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,6 +157,14 @@ func tryProbe(name, dir string) (out string, err error) {
 	case "leak":
 		_, err := unix.FcntlInt(0, unix.F_SETOWN, 1)
 		return "", err
+	case "typing":
+		return "", typing(argument)
+	case "terminal":
+		return "", terminal()
+	case "limit":
+		// Of the process that has started this one, and of the same user.
+		var limit unix.Rlimit
+		return "", unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, nil, &limit)
 	case "run":
 		ctx, cancel := context.WithTimeout(context.Background(), patience/2)
 		defer cancel()
@@ -171,6 +180,29 @@ func tryProbe(name, dir string) (out string, err error) {
 		return costOf(argument), nil
 	}
 	return "", fmt.Errorf("no probe %q", name)
+}
+
+// typing asks for a character to be typed, with further bits at which the kernel, to
+// which the request is an unsigned int, does not look. See TIOCSTI(2const).
+func typing(bits string) error {
+	further, err := strconv.ParseUint(bits, 0, 64)
+	if err != nil {
+		return err
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, 0, uintptr(unix.TIOCSTI|further), 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// terminal asks descriptor 0 whether it is one that can be locked, with the sign of an
+// int as some C libraries pass it. See TIOCGPTLCK(2const).
+func terminal() error {
+	request := int32(unix.TIOCGPTLCK - 1<<32)
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, 0, uintptr(request), 0); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func closeSocket(fd int, err error) error {

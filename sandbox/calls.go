@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"math"
 	"os"
 	"slices"
 
@@ -62,10 +63,11 @@ var writing = []string{
 }
 
 // starting is for fork, exec and the end of programs, in the server and in the child
-// before its exec (internal/program, package os).
+// before its exec (internal/program, package os). clone, ioctl and prlimit64 have
+// conditions.
 var starting = []string{
 	"vfork", "fork", "execve", "execveat", "wait4", "waitid", "pidfd_open", "pidfd_send_signal",
-	"kill", "tgkill", "setsid", "setpgid", "prctl", "prlimit64", "pipe2", "chdir", "fcntl", "close_range",
+	"kill", "tgkill", "setsid", "setpgid", "prctl", "pipe2", "chdir", "fcntl", "close_range",
 }
 
 // insidePrograms is what programs do that only compute and use the files that they
@@ -167,8 +169,13 @@ func programConditions() []seccomp.NameWithConditions {
 	return []seccomp.NameWithConditions{
 		when("clone", is(0, seccomp.BitsNotSet, namespaces)),
 		// Nothing is typed into a terminal that the server was started from. See
-		// TIOCSTI(2const) and "Other" in TIOCLINUX(2const).
-		when("ioctl", is(1, seccomp.NotEqual, unix.TIOCSTI), is(1, seccomp.NotEqual, unix.TIOCLINUX)),
+		// TIOCSTI(2const) and "Other" in TIOCLINUX(2const). To the kernel the request
+		// has 32 bits, to a filter 64, of which the upper ones are 0, or the sign of the
+		// lower ones where a C library takes the request for an int.
+		when("ioctl", is(1, seccomp.BitsNotSet, math.MaxUint32<<32), is(1, seccomp.NotEqual, unix.TIOCSTI), is(1, seccomp.NotEqual, unix.TIOCLINUX)),
+		when("ioctl", is(1, seccomp.BitsSet, 1<<31)),
+		// Of this process, not of others of the user: a limit can end them.
+		when("prlimit64", is(0, seccomp.Equal, 0)),
 	}
 }
 

@@ -53,6 +53,7 @@
 // User 0 without capabilities still owns the files of user 0. Landlock and the filter
 // keep it from most of them, but chmod(2), chown(2) and extended attributes are known
 // to the filter only, connecting to sockets with a path to Landlock from ABI 9 on and
-// to the filter. Descriptors that are open stay usable. A service that can run as a
-// user of its own should.
+// to the filter, and the times of files (utimensat(2)) to neither where files may be
+// written or programs started. Descriptors that are open stay usable. A service that
+// can run as a user of its own should.
 package sandbox

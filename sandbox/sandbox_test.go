@@ -190,6 +190,7 @@ func TestPrograms(t *testing.T) {
 	want := map[string]string{
 		whoami: "", "killchild": "", "run /bin/true": "", "run /bin/cat /etc/shadow": "exit status 1",
 		"run /bin/chmod 777 " + setid: "exit status 1", "namespace": "EPERM", "unshare": "EPERM", "unix": "EPERM", "setuid": "EPERM",
+		"typing 0": "EPERM", "typing 0x100000000": "EPERM", "typing 0xffffffff00000000": "EPERM", "terminal": "ENOTTY", "limit": "EPERM",
 	}
 	for _, uid := range []uint32{0, stranger} {
 		f := find(t, uid, script{Options: options, Probes: probes(want)})

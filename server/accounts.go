@@ -84,7 +84,19 @@ func (c *conn) charge() bool {
 		return true
 	}
 	c.charged += int32(more)
-	return c.account.bytes.Add(more) <= c.loop.run.accounts.maxBytes
+	c.account.bytes.Add(more)
+	return c.fits(0)
+}
+
+// fits reports whether c's user may take n bytes more than he is charged. Answers that
+// he has read just now count no longer.
+func (c *conn) fits(n int) bool {
+	run := c.loop.run
+	if c.account.bytes.Load()+int64(n) <= run.accounts.maxBytes {
+		return true
+	}
+	run.lobby.makeRoom()
+	return c.account.bytes.Load()+int64(n) <= run.accounts.maxBytes
 }
 
 // credit takes back what c was charged.

@@ -69,3 +69,23 @@ func TestClosedWhileListening(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestListeningOnce serves on a second listener from Listening, which is not called for
+// that one.
+func TestListeningOnce(t *testing.T) {
+	srv := &Server{Handler: echo}
+	calls := 0
+	srv.Listening = func() error {
+		if calls++; calls > 1 {
+			return errors.New("called twice")
+		}
+		if err := srv.ListenAndServe(socketPath(t)); !errors.Is(err, ErrServing) {
+			t.Errorf("got %v", err)
+		}
+		return nil
+	}
+	path := start(t, srv)
+	if answer, err := call(t, path, []byte("x")); err != nil || string(answer) != "x" {
+		t.Errorf("%q, %v", answer, err)
+	}
+}

@@ -56,9 +56,9 @@ func (b *lobby) expire() {
 	}
 }
 
-// makeRoom is for a leader who has no place for a call. It does what the timer would
-// have done, which on a busy machine may be late by 100 ms and more, and looks before
-// the time whether answers are read that were given just now.
+// makeRoom is for a worker who has no place, or no bytes, for a call. It does what the
+// timer would have done, which on a busy machine may be late by 100 ms and more, and
+// looks before the time whether answers are read that were given just now.
 func (b *lobby) makeRoom() {
 	b.expire()
 	const most = 256 // connections looked at, so that being refused stays cheap

@@ -144,9 +144,10 @@ type Server struct {
 	// it had to work around, handlers that panicked. nil is silent.
 	Logger *slog.Logger
 
-	mu      sync.Mutex
-	serving *serving // set by Serve; guarded by mu
-	closed  bool     // Shutdown or Close was called; guarded by mu
+	mu       sync.Mutex
+	starting bool     // Serve has a listener and has called Listening; guarded by mu
+	serving  *serving // set by Serve; guarded by mu
+	closed   bool     // Shutdown or Close was called; guarded by mu
 }
 
 // Serve answers calls that arrive at l until Shutdown, Close or a failure, and
@@ -236,7 +237,7 @@ func (s *Server) unusedLocked() error {
 	switch {
 	case s.closed:
 		return ErrServerClosed
-	case s.serving != nil:
+	case s.starting || s.serving != nil:
 		return ErrServing
 	}
 	return nil
@@ -269,19 +270,34 @@ func (s *Server) start(ln *listener, lim limits) (*serving, error) {
 
 // begin lets run start once Listening agrees.
 func (s *Server) begin(run *serving) error {
-	if s.Listening != nil {
-		if err := s.Listening(); err != nil {
-			return err
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.unusedLocked(); err != nil {
 		return err
 	}
+	if err := s.listeningLocked(); err != nil {
+		return err
+	}
+	if s.closed {
+		return ErrServerClosed
+	}
 	s.serving = run
 	run.start()
 	return nil
+}
+
+// listeningLocked calls Listening, with mu unlocked meanwhile.
+func (s *Server) listeningLocked() error {
+	if s.Listening == nil {
+		return nil
+	}
+	s.starting = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.starting = false
+	}()
+	return s.Listening()
 }
 
 // Shutdown ends the server without losing a call: it takes no new connections,

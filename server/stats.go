@@ -86,7 +86,8 @@ func (r Reason) text() string { return reasonTexts[r].text }
 // Stats is a snapshot of a server's counters. Accepted equals Answered + Failed
 // + Dropped + the sum of Refused + Empty + InFlight, apart from calls that were
 // under way while the snapshot was taken. A call that has timed out is in Failed
-// at once, and in InFlight too until its handler returns.
+// at once, and in InFlight too until its handler returns; one whose answer is over 64 KiB
+// is in Answered or Dropped at once, and in InFlight too until the caller has read it.
 type Stats struct {
 	Accepted uint64            // connections taken off the backlog
 	Answered uint64            // calls whose answer the kernel took whole

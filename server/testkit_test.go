@@ -43,6 +43,7 @@ func startAt(t testing.TB, srv *Server, path string) {
 	go func() { served <- srv.ListenAndServe(path) }()
 	awaitListening(t, path, served)
 	t.Cleanup(func() { stop(t, srv, served) })
+	eventually(t, "it serves", func() bool { return running(srv) != nil }) // after it listens
 }
 
 func stop(t testing.TB, srv *Server, served <-chan error) {

@@ -31,7 +31,8 @@ const (
 	// firstLook is when the lobby looks whether an answer is read. It looks again
 	// after twice the time, and so on up to lastLook.
 	firstLook = time.Millisecond
-	lastLook  = 1024 * firstLook
+	moreLooks = 10
+	lastLook  = firstLook << moreLooks
 )
 
 // chargeUnread makes what the kernel will hold of a response of n bytes count as
@@ -40,11 +41,12 @@ const (
 // user may take: better no answer than half of one.
 func (c *conn) chargeUnread(n int) bool {
 	c.unread = int32(min(n, socketBuffer))
-	after := c.account.bytes.Add(int64(c.unread))
-	if n > socketBuffer {
-		after += 2 * int64(n)
+	c.account.bytes.Add(int64(c.unread))
+	toKeep := 0
+	if n > socketBuffer && n > cap(c.answer.B) { // else there is room, which is charged already
+		toKeep = 2 * n
 	}
-	if after > c.loop.run.accounts.maxBytes {
+	if !c.fits(toKeep) {
 		c.creditUnread()
 		return false
 	}
@@ -68,8 +70,10 @@ func (c *conn) tooMuch() []byte {
 }
 
 // awaitReader keeps c, whose answer the kernel has taken, whole or in part, until its
-// caller has read that. The caller is told that nothing follows.
+// caller has read that. The caller is told that nothing follows. The epoll set, where
+// c still is if it was parked, would report it over and over.
 func (l *loop) awaitReader(c *conn) {
+	l.unregister(c)
 	sys.ShutdownWrite(c.fd)
 	c.release()
 	c.looks = 0
@@ -84,6 +88,6 @@ func (l *loop) lookUnread(c *conn) {
 		l.close1(c)
 		return
 	}
-	c.looks++
-	l.run.lobby.add(c, unread, l.run.now()+min(int64(firstLook)<<c.looks, int64(lastLook)))
+	c.looks = min(c.looks+1, moreLooks)
+	l.run.lobby.add(c, unread, l.run.now()+int64(firstLook)<<c.looks)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestUnreadInKernel has another user make 2,000 calls whose answers he does not read.
@@ -94,10 +96,7 @@ func TestUnreadBackToBack(t *testing.T) {
 			lobby := running(srv).lobby
 			for range 200 {
 				if late {
-					lobby.mu.Lock()
-					lobby.conns.timer.Stop()
-					lobby.conns.armed, lobby.conns.isArmed = 0, true // for arm to believe
-					lobby.mu.Unlock()
+					stopTimer(lobby)
 				}
 				c := dial(t, path)
 				c.Write(request(make([]byte, 100_000)))
@@ -110,5 +109,131 @@ func TestUnreadBackToBack(t *testing.T) {
 			eventually(t, "none is in flight", func() bool { return srv.Stats().InFlight == 0 })
 			checkAccounts(t, srv)
 		})
+	}
+}
+
+// stopTimer keeps b's timer from firing.
+func stopTimer(b *lobby) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conns.timer.Stop()
+	b.conns.armed, b.conns.isArmed = 0, true // for arm to believe
+}
+
+// TestUnreadLeastBytes has a caller make calls one after the other on a server that has
+// bytes for one of the largest only, with requests that are much smaller. None is
+// refused: neither while the answer before, which he has read, waits for the lobby to
+// look, nor when nothing is in flight.
+func TestUnreadLeastBytes(t *testing.T) {
+	for _, size := range []int{70_000, 600_000, 1 << 20} {
+		srv := &Server{HandlerOnLoop: true, Loops: 1, MaxRequest: 1000, MaxResponse: uint32(size),
+			Handler: HandlerFunc(func(_ context.Context, dst []byte, _ *Call) ([]byte, error) {
+				return append(dst, make([]byte, size)...), nil
+			})}
+		srv.MaxBytesPerUID = largestCall(srv.MaxRequest, srv.MaxResponse)
+		path := start(t, srv)
+		eventually(t, "the first probe is gone", func() bool { return srv.Stats().InFlight == 0 })
+		lobby := running(srv).lobby
+		lobby.mu.Lock()
+		timer := lobby.conns.timer
+		lobby.conns.timer = time.AfterFunc(time.Hour, func() {})
+		lobby.mu.Unlock()
+		for i := range 20 {
+			if answer, err := call(t, path, []byte("x")); err != nil || len(answer) != size {
+				t.Errorf("call %d of %d bytes: got %d, %v", i, size, len(answer), err)
+			}
+			if i >= 10 {
+				eventually(t, "none is in flight", func() bool {
+					lobby.makeRoom()
+					return srv.Stats().InFlight == 0
+				})
+			}
+		}
+		lobby.mu.Lock()
+		lobby.conns.timer.Stop()
+		lobby.conns.timer, lobby.conns.isArmed = timer, false
+		lobby.mu.Unlock()
+		checkAccounts(t, srv)
+	}
+}
+
+// TestUnreadIsNotReported has callers whose connections were parked before they were
+// answered, and who have then hung up half: no epoll set reports them over and over
+// while they wait in the lobby.
+func TestUnreadIsNotReported(t *testing.T) {
+	for _, kind := range kinds {
+		for name, size := range map[string]int{"receiving": 100_000, "responding": 1 << 20} {
+			t.Run(kind.name+" "+name, func(t *testing.T) {
+				srv := &Server{HandlerOnLoop: kind.onLoop, Handler: HandlerFunc(func(_ context.Context, dst []byte, _ *Call) ([]byte, error) {
+					return append(dst, make([]byte, size)...), nil
+				})}
+				path := start(t, srv)
+				eventually(t, "it serves", func() bool { return running(srv) != nil })
+				run := running(srv)
+				parked := func() (n int) {
+					for _, l := range run.loops {
+						n += int(l.waiting.Load())
+					}
+					return n
+				}
+				c := dial(t, path)
+				frame := request([]byte("x"))
+				c.Write(frame[:1])
+				eventually(t, "it is parked", func() bool { return parked() == 1 })
+				c.Write(frame[1:])
+				c.CloseWrite()
+				if size > socketBuffer {
+					// Room is reported when three quarters of what is held are read.
+					read := 0
+					for buffer := make([]byte, 64<<10); read < size-socketBuffer/8; {
+						n, err := c.Read(buffer)
+						if err != nil {
+							t.Fatal(err)
+						}
+						read += n
+					}
+				}
+				eventually(t, "it waits in the lobby", func() bool {
+					run.lobby.mu.Lock()
+					defer run.lobby.mu.Unlock()
+					if len(run.lobby.conns.conns) == 0 {
+						return false
+					}
+					if c := run.lobby.conns.conns[0]; c.interest != unregistered {
+						t.Fatalf("it is registered (%d)", c.interest)
+					}
+					return true
+				})
+			})
+		}
+	}
+}
+
+// TestUnreadLooks has an answer unread for long: it is never looked at more often than
+// a moment ago, up to once a second.
+func TestUnreadLooks(t *testing.T) {
+	run := &serving{epoch: time.Now()}
+	run.lobby = newLobby(run)
+	defer run.lobby.conns.timer.Stop()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	unix.Write(pair[0], []byte("answer"))
+	c := &conn{loop: &loop{run: run}, fd: pair[0], heapIndex: -1}
+	before := int64(firstLook)
+	for look := range 600 {
+		now := run.now()
+		c.loop.lookUnread(c)
+		run.lobby.mu.Lock()
+		wait := c.deadline - now
+		run.lobby.conns.remove(c)
+		run.lobby.mu.Unlock()
+		if wait < min(2*before, int64(lastLook)) {
+			t.Fatalf("look %d is followed by one after %v", look, time.Duration(wait))
+		}
+		before = min(2*before, int64(lastLook))
 	}
 }
