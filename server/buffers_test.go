@@ -94,6 +94,11 @@ func TestLend(t *testing.T) {
 	if n := a.bytes.Load(); large != 3 || n < 3<<20 || n > 4<<20 {
 		t.Errorf("%d large buffers, %d bytes charged", large, n)
 	}
+	w.wary = true
+	c := &conn{loop: &loop{run: run}, account: new(account)}
+	if c.answer = w.lend(c); cap(c.answer.B) > keptBuffer {
+		t.Errorf("%d bytes are lent though handlers block", cap(c.answer.B))
+	}
 	for _, c := range conns {
 		c.release()
 	}

@@ -54,9 +54,10 @@ func (w *worker) dispatch(c *conn, payload []byte) {
 }
 
 // lend returns a buffer for c's answer: of the size that answers have lately had if
-// that is large, unless its user would then have half of what he may.
+// that is large, unless its user would then have half of what he may, or handlers
+// block: then each would hold one for long, perhaps for a small answer.
 func (w *worker) lend(c *conn) *bytebufferpool.ByteBuffer {
-	if size := w.run.answers.bytes.Load(); size > 0 {
+	if size := w.run.answers.bytes.Load(); size > 0 && !w.wary {
 		buffer := w.run.buffers.get(answerHead + int(size))
 		room := int64(cap(buffer.B))
 		if c.account.bytes.Add(room) <= w.run.accounts.maxBytes/2 {

@@ -34,7 +34,9 @@ type Call struct {
 // It appends the answer to dst, which is empty and has room for short answers,
 // and returns the extended slice. It may return another slice instead, also
 // call.Payload, and must not change or reuse it: the server reads it until the
-// answer is written. A non-nil error is answered instead, by its text.
+// answer is written. A non-nil error is answered instead, by its text. The memory
+// behind the lengths of dst and of call.Payload may hold what other callers sent or
+// were told, so nothing may be read there.
 //
 // The context ends when the call's deadline passes or the caller hangs up, and
 // at the latest when the handler returns. Like the call it must not be used
