@@ -252,7 +252,7 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 // runUnprobed is run without what the server says itself.
 func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
 	before, after := s.spent(), expense{}
-	result, err := b.loadWithin(ctx, s.child, config, func() { before = s.spent() }, func() { after = s.spent() })
+	result, err := b.loadWithin(ctx, s.child, config, load.Distribution{Begin: func() { before = s.spent() }, End: func() { after = s.spent() }})
 	if err := errors.Join(err, before.err, after.err); err != nil {
 		return nil, err
 	}

@@ -43,6 +43,21 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
+// TestLoadWithin has a generator of another program in a comparison: what it does
+// before the measured part, such as connecting, is not in the figures.
+func TestLoadWithin(t *testing.T) {
+	made := filepath.Join(t.TempDir(), "connected")
+	c := &child{name: "fake", ended: make(chan struct{}), generator: func(string, load.Config) []string {
+		return []string{"/bin/sh", "-c", "touch " + made + `; echo begin; echo end; echo '{"calls":7}'`}
+	}}
+	var connected error
+	b := new(Bench)
+	r, err := b.loadWithin(t.Context(), c, load.Config{}, load.Distribution{Begin: func() { _, connected = os.Stat(made) }})
+	if err != nil || r.Calls != 7 || connected != nil {
+		t.Errorf("%+v, %v; began before it was connected: %v", r, err, connected)
+	}
+}
+
 // TestPublish looks at what is there before, and after a failure.
 func TestPublish(t *testing.T) {
 	dir := t.TempDir()
