@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -15,14 +14,6 @@ type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
-}
-
-// String shows the figures of a ratio, "-" for nil.
-func (s *Spread) String() string {
-	if s == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
 }
 
 // SpreadOf returns the spread of values, and nil if there are none.

@@ -107,10 +107,10 @@ func TestTimetable(t *testing.T) {
 
 func TestAllowance(t *testing.T) {
 	c := allowance{time: 100 * time.Second}.comparison(10, time.Second, 20*time.Second)
-	if want := time.Second - runOverhead; c.Duration != want || c.Budget != 80*time.Second || c.Rounds != leastRounds {
+	if want := time.Second - runOverhead; c.Duration != want || c.Budget != 80*time.Second || c.Rounds != report.MinRounds {
 		t.Errorf("%v, want %v; %+v", c.Duration, want, c)
 	}
-	if c := (allowance{time: time.Second}).comparison(100, time.Second, time.Minute); c.Duration != shortestRun || c.Rounds != leastRounds {
+	if c := (allowance{time: time.Second}).comparison(100, time.Second, time.Minute); c.Duration != shortestRun || c.Rounds != report.MinRounds {
 		t.Errorf("too little time: %+v", c)
 	}
 	if c := (allowance{time: time.Hour}).comparison(1, time.Second, 0); c.Duration != time.Second {

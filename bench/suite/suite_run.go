@@ -97,9 +97,6 @@ type allowance struct {
 }
 
 const (
-	// leastRounds is the least number of rounds; the medians of fewer mean little.
-	leastRounds = 5
-
 	// aimedRounds is the number of rounds that the length of runs is chosen for.
 	aimedRounds = 8
 
@@ -117,7 +114,7 @@ const (
 // comparison returns a comparison that fits the allowance: one whose rounds have a
 // number of runs, none of them longer than longest, and that takes some time besides.
 func (a allowance) comparison(runs int, longest, besides time.Duration) Comparison {
-	c := Comparison{Rounds: leastRounds, Payload: 32, Seed: a.seed}
+	c := Comparison{Rounds: report.MinRounds, Payload: 32, Seed: a.seed}
 	if a.quick {
 		c.Rounds, c.Duration = 1, quickRun
 		return c

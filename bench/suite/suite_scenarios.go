@@ -122,7 +122,7 @@ func ratesScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 	runs := 3 * (2*len(shares) - 1) // the slowest has its own shares only
 	c := a.comparison(runs, time.Second, 3*time.Second)
 	if !a.quick { // p99 of a longer run says more than another round
-		c.Duration = c.lasting(leastRounds, runs, time.Second)
+		c.Duration = c.lasting(report.MinRounds, runs, time.Second)
 	}
 	c.Servers, c.Loads = []string{Floor, Reference, Eventloop}, []load.Load{bare(64)}
 	return b.Rates(ctx, c, shares)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"credrpc/bench/gnetserver"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -48,7 +50,8 @@ func main() {
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
 		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
-		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ",")},
+		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ","),
+			"rounds": strconv.Itoa(report.MinRounds)},
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // A suiteCommand measures all scenarios.
 type suiteCommand struct {
-	Minutes float64  `default:"10" help:"Time for all scenarios together. Each has its share, and as many rounds as fit into it, at least five; floods have eleven."`
+	Minutes float64  `default:"10" help:"Time for all scenarios together. Each has its share, and as many rounds as fit into it, at least ${rounds}; floods have eleven."`
 	Only    []string `default:"${scenarios}" enum:"${scenarios}" placeholder:"NAME,..." help:"Scenarios to measure: ${enum}."`
 	List    bool     `help:"Write the names of the scenarios, the time each takes and what it measures, and exit."`
 	Quick   bool     `help:"One round of very short runs, below a minute: shows that everything works, not how fast."`
