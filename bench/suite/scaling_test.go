@@ -116,10 +116,10 @@ func TestAllowance(t *testing.T) {
 	if c := (allowance{time: time.Hour}).comparison(1, time.Second, 0); c.Duration != time.Second {
 		t.Errorf("more time than needed: %+v", c)
 	}
-	if c := (allowance{time: time.Hour, quick: true}).comparison(1, time.Second, 0); c.Rounds != 1 || c.Budget != 0 {
-		t.Errorf("quick: %+v", c)
+	if c := (allowance{time: time.Hour, short: true}).comparison(1, time.Second, 0); c.Rounds != 1 || c.Budget != 0 {
+		t.Errorf("short: %+v", c)
 	}
-	if got := (allowance{quick: true}).points(1, 2, 3, 4); !slices.Equal(got, []int{1, 2, 3}) {
+	if got := (allowance{short: true}).points(1, 2, 3, 4); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("%v", got)
 	}
 }

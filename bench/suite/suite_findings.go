@@ -45,7 +45,7 @@ func median(r *report.Report, p place, figure func(*report.Run) float64) float64
 	return 0
 }
 
-func compareFindings(r *report.Report) (all []string) {
+func quickFindings(r *report.Report) (all []string) {
 	for _, l := range r.Loads {
 		p := place{Eventloop, l, 0}
 		if calls := median(r, p, callsPerSecond); calls > 0 {
