@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -85,37 +84,4 @@ func withBench(json string, f func(b *bench) error) error {
 	b := &bench{Bench: suite.Bench{Self: self, Progress: p.show}, ctx: ctx, progress: p}
 	defer b.Close()
 	return f(b)
-}
-
-// checkWritable reports a file that cannot be written, unless path is empty.
-func checkWritable(path string) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-// writeResult makes a file of what write writes, unless path is empty.
-func writeResult(path string, write func(io.Writer) error) error {
-	if path == "" {
-		return nil
-	}
-	return writeFile(path, write)
-}
-
-// writeFile makes a file of what write writes.
-func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return f.Close()
 }
