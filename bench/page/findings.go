@@ -83,14 +83,14 @@ func newMatrix(title string, r *report.Report, cells []cell, of func(*cell) valu
 }
 
 // places returns the cells that a matrix shows: all, or if they are too many those at
-// the ends of the axis.
+// the ends of that part of the axis that all servers share.
 func places(r *report.Report, cells []cell) (kept []cell) {
 	values := valuesOf(cells)
 	if !usesAxis(r, cells) || len(values) < manyPlaces && len(r.Loads) == 1 {
 		return cells
 	}
 	for _, f := range familiesOf(r, cells) {
-		values := valuesOf(f.cells)
+		values := f.common()
 		for _, c := range f.cells {
 			if len(values) > 0 && (c.At == values[0] || c.At == values[len(values)-1]) {
 				kept = append(kept, c)
