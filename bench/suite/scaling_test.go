@@ -82,6 +82,15 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// TestOfWhole has a look at the server that comes in time, late, and when all is over.
+func TestOfWhole(t *testing.T) {
+	for _, tt := range []struct{ seconds, missed, want float64 }{{0.2, 0, 1}, {0.2, 0.04, 1.25}, {0.2, 0.1, 2}, {0.2, 5, 2}, {0, 0.1, 1}} {
+		if got := ofWhole(tt.seconds, tt.missed); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%v of %v missed: %v", tt.missed, tt.seconds, got)
+		}
+	}
+}
+
 func TestTimetable(t *testing.T) {
 	c := &Comparison{Rounds: 5, Budget: time.Hour}
 	past := timetable{Comparison: c, began: time.Now().Add(-49 * time.Minute), runs: 10}
