@@ -127,8 +127,8 @@ func (r *Report) summariseAt(p Point, under map[string][]Run) error {
 		summary.Shown = s.Name == r.Fastest(s.Kind, under)
 		summary.TimesFloor = ratio(runs, floor, throughput)
 		summary.TimesReference = ratio(runs, reference, throughput)
-		summary.P50TimesFloor = ratio(runs, floor, p50)
-		summary.CPUTimesReference = ratio(runs, reference, (*Run).ServerPerCall)
+		summary.P50TimesFloor = ratio(known(runs, p50), floor, p50)
+		summary.CPUTimesReference = ratio(known(runs, (*Run).ServerPerCall), reference, (*Run).ServerPerCall)
 		r.Summaries = append(r.Summaries, summary)
 	}
 	return nil

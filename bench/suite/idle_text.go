@@ -24,7 +24,7 @@ func WriteIdle(w io.Writer, c *IdleConfig, r *report.Report) error {
 		name = r.Servers[0].Name
 	}
 	with, without := place{name, r.Loads[0], connections}, place{name, r.Loads[0], 0}
-	latency, throughput := report.RatioOf(between(r, with, without, p99)), report.RatioOf(between(r, with, without, callsPerSecond))
+	latency, throughput := report.RatioOf(timesBetween(r, with, without, p99)), report.RatioOf(between(r, with, without, callsPerSecond))
 	if latency == nil {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err

@@ -132,7 +132,7 @@ func sleepingAt(r *report.Report) (n float64) {
 func WriteSleepers(w io.Writer, c *SleepersConfig, r *report.Report) error {
 	n, name := sleepingAt(r), c.Servers[0]
 	with, without := place{name, r.Loads[0], n}, place{name, r.Loads[0], 0}
-	throughput, latency := report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(between(r, with, without, p99))
+	throughput, latency := report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(timesBetween(r, with, without, p99))
 	if n == 0 || throughput == nil {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err

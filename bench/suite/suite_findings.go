@@ -148,9 +148,9 @@ func floodFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
 			with, without := place{s.Name, r.Loads[0], value}, place{s.Name, r.Loads[0], 0}
-			if i := report.RatioOf(between(r, with, without, p99)); i != nil && value > 0 {
+			if i := report.RatioOf(timesBetween(r, with, without, p99)); i != nil && value > 0 {
 				all = append(all, fmt.Sprintf("%.0f flood %s: p50 × without %v, p99 × without %v", value, s.Name,
-					report.RatioOf(between(r, with, without, p50)), i))
+					report.RatioOf(timesBetween(r, with, without, p50)), i))
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func idleFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
 			with, without := place{s.Name, r.Loads[0], value}, place{s.Name, r.Loads[0], 0}
-			if value == 0 || len(between(r, with, without, p99)) == 0 {
+			if value == 0 || len(timesBetween(r, with, without, p99)) == 0 {
 				continue
 			}
 			kernel := ""
@@ -174,7 +174,7 @@ func idleFindings(r *report.Report) (all []string) {
 			}
 			all = append(all, fmt.Sprintf("%s on %s: %s bytes each in the server%s; calls/s × without %v, p99 × without %v",
 				grouped(value), s.Name, grouped(at(r, with, userMore)[0]/value), kernel,
-				report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(between(r, with, without, p99))))
+				report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(timesBetween(r, with, without, p99))))
 		}
 	}
 	return all
