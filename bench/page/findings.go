@@ -121,7 +121,7 @@ func verdictWords(b report.Bottleneck) string {
 	case report.BoundByGenerator:
 		return "Client-bound: says nothing about the server but that it can do at least this much."
 	case report.BoundByCores:
-		return "Core-bound: server, load generator and other processes took cores from one another, so figures say how they fare together on this machine."
+		return "Machine-bound: server, load generator and other processes took cores from one another, so figures say how they fare together on this machine."
 	case report.BoundByWaiting:
 		return "Waiting: neither side was busy, so figures are about latency and wakeups, not about how much the server can do."
 	}
