@@ -11,10 +11,6 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// MinRounds is how many rounds each file must have for a difference to be called one,
-// at least.
-const MinRounds = 5
-
 // DefaultAlpha is the usual probability of a false call.
 const DefaultAlpha = 0.05
 

@@ -124,7 +124,8 @@ func TestTooFewRounds(t *testing.T) {
 		{4, 3, "it takes 7 in each file, 3 more than the 4 of the old one and 4 more than the 3 of the new one."},
 		{6, 6, "it takes 7 in each file"},
 		{7, 7, ""},
-		{5, 12, ""},
+		{6, 12, ""},
+		{5, 12, "2 more than the 5 of the old one."},
 	}
 	for _, tt := range tests {
 		random := source()

@@ -13,7 +13,7 @@
 // The Mann-Whitney U test says how probable rounds that are so far apart would be if
 // old and new were the same, whatever the distribution of the noise. A difference is
 // called one if that is improbable enough, and if there are rounds enough: at least
-// [MinRounds] in each file, and so many that complete separation would be improbable
+// [report.MinRounds] in each file, and so many that complete separation would be improbable
 // enough. Otherwise the verdict is "~". That does not say that nothing changed; the
 // interval says how large a change the rounds do not exclude.
 //

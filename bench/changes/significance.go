@@ -69,7 +69,7 @@ func leastP(n, m int) float64 {
 
 // enough reports whether n and m rounds can show a difference among some figures.
 func enough(n, m int, alpha float64, figures int) bool {
-	return min(n, m) >= MinRounds && leastP(n, m) < alpha/float64(figures)
+	return min(n, m) >= report.MinRounds && leastP(n, m) < alpha/float64(figures)
 }
 
 // holm sets the corrected p and the verdict of each change.

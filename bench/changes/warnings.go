@@ -132,7 +132,7 @@ func (r *Result) yardsticks() {
 // needed warns of reports that have too few rounds for a difference to be called one,
 // and says how many they need.
 func (r *Result) needed() {
-	need := MinRounds
+	need := report.MinRounds
 	for !enough(need, need, r.Alpha, len(r.Changes)) {
 		need++
 	}

@@ -29,7 +29,8 @@
 //
 // At every load and value of the axis at which all of its servers have run, or only
 // at those that "on" and "at" name. A condition that applies nowhere is an error, and
-// so is one that cannot be computed: silence never means that all is well.
+// so is one that cannot be computed, as a time where a server answered nothing: silence
+// never means that all is well.
 //
 // # What is compared
 //

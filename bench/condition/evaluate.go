@@ -30,11 +30,14 @@ func (c *Condition) Evaluate(files Files) ([]Outcome, error) {
 			if !c.covers(p) {
 				continue
 			}
-			terms, ok := c.terms(sides, p)
-			if !ok {
+			terms, ok, err := c.terms(sides, p)
+			var o Outcome
+			if err == nil && !ok {
 				continue
 			}
-			o, err := c.evaluate(terms)
+			if err == nil {
+				o, err = c.evaluate(terms)
+			}
 			if err != nil {
 				return outcomes, fmt.Errorf("%w: %s under %v: %w", ErrNowhere, c, p.Load, err)
 			}
@@ -98,20 +101,26 @@ func (c *Condition) reports(files Files) (names []string) {
 // each of its references.
 type terms map[*reference][]report.Run
 
-// terms returns them, and false if one of them is missing.
-func (c *Condition) terms(sides map[string]*report.Report, p report.Point) (terms, bool) {
+// terms returns them, and false if one of them is missing. A server that answered nothing
+// has no times, which must not pass for good ones: that is an error.
+func (c *Condition) terms(sides map[string]*report.Report, p report.Point) (terms, bool, error) {
 	all := terms{}
 	for _, ref := range c.references {
 		r := sides[ref.side]
 		if r == nil {
-			return nil, false
+			return nil, false, nil
 		}
 		all[ref] = named(r, ref.server, p)
+		for i := range all[ref] {
+			if run := &all[ref][i]; ref.figure.Quantity == report.Time && run.Calls == 0 && run.Latency.Max == 0 {
+				return nil, false, fmt.Errorf("%s answered nothing in round %d, so it has no %s", run.Server, run.Round+1, ref.figure.Name)
+			}
+		}
 		if _, known := ref.figure.Over(all[ref]); !known {
-			return nil, false
+			return nil, false, nil
 		}
 	}
-	return all, true
+	return all, true, nil
 }
 
 // evaluate checks the condition at one point.

@@ -91,6 +91,24 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// TestNothingAnswered has a round in which the event loop answered nothing under one
+// load: a condition on its times is not checked there, and says so.
+func TestNothingAnswered(t *testing.T) {
+	files := example(t)
+	run := &files[""][0].Runs[5] // of t64
+	run.Calls, run.CallsPerSecond, run.Latency, run.Failed = 0, 0, load.Latency{}, 1000
+	for _, text := range []string{"eventloop.p99 > 60s", "eventloop.max > 60s", "eventloop.p99 > 2 * floor.p99", "eventloop.p99 > 60s on t64"} {
+		if _, err := check(t, text, files); !errors.Is(err, ErrNowhere) || !strings.Contains(err.Error(), "under t64: eventloop answered nothing in round 1") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{"eventloop.p99 > 60s on t1", "eventloop.throughput > 1000000", "floor.p99 > 60s"} {
+		if outcomes, err := check(t, text, files); err != nil || outcomes[0].True {
+			t.Errorf("%s: %v, %v", text, outcomes, err)
+		}
+	}
+}
+
 // TestOutcome says with which numbers.
 func TestOutcome(t *testing.T) {
 	files := example(t)

@@ -39,7 +39,9 @@ type Distribution struct {
 	// output. Required. It must be one that every user of the run may execute.
 	Command func() *exec.Cmd
 
-	Begin    func()                      // the warm-up is over
+	// Begin says that the warm-up is over, since late: where there are too few cores
+	// that can be longer than a short run takes, whose calls count from its time on.
+	Begin    func(late time.Duration)
 	End      func()                      // all measured callers have ended
 	Progress func(elapsed time.Duration) // since the start
 }
@@ -252,7 +254,9 @@ func (d *Distribution) watch(ctx context.Context, c *Config, start int64, measur
 		case <-measured[i].ended:
 			i++
 		case <-begin:
-			tell(d.Begin)
+			if d.Begin != nil {
+				d.Begin(max(0, clock.now()-c.WarmUp))
+			}
 		case <-tick.C:
 			if err := failed(measured); err != nil {
 				return err
@@ -269,15 +273,10 @@ func (d *Distribution) watch(ctx context.Context, c *Config, start int64, measur
 			return ErrStuck
 		}
 	}
-	tell(d.End)
-	return nil
-}
-
-// tell calls a function that may be nil.
-func tell(f func()) {
-	if f != nil {
-		f()
+	if d.End != nil {
+		d.End()
 	}
+	return nil
 }
 
 // failed returns the error of a part that is gone before its time.

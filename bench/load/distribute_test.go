@@ -38,7 +38,12 @@ func TestDistribute(t *testing.T) {
 	var told []string
 	tell := func(what string) func() { return func() { told = append(told, what) } }
 	c := Config{Path: path, Load: Load{1, 4}, Payload: 32, WarmUp: 50 * time.Millisecond, Arrivals: constant(500, 300*time.Millisecond), Phases: true}
-	r, err := Distribute(t.Context(), c, Distribution{Command: testPart, Begin: tell("begin"), End: tell("end")})
+	r, err := Distribute(t.Context(), c, Distribution{Command: testPart, Begin: func(late time.Duration) {
+		tell("begin")()
+		if late < 0 || late > time.Minute {
+			t.Errorf("it began %v late", late)
+		}
+	}, End: tell("end")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,6 +127,23 @@ func byLoad(r *report.Report, cells []cell) (families []family) {
 	return families
 }
 
+// common returns the values of the axis at which every server has been, or all if there
+// is none.
+func (f *family) common() (values []float64) {
+	lines := f.lines()
+	for _, at := range valuesOf(f.cells) {
+		if !slices.ContainsFunc(lines, func(line []cell) bool {
+			return !slices.ContainsFunc(line, func(c cell) bool { return c.At == at })
+		}) {
+			values = append(values, at)
+		}
+	}
+	if values == nil {
+		return valuesOf(f.cells)
+	}
+	return values
+}
+
 // lines returns the cells of each kind of server, ordered by the axis. Kinds are in the
 // order of the cells.
 func (f *family) lines() (lines [][]cell) {

@@ -83,14 +83,14 @@ func newMatrix(title string, r *report.Report, cells []cell, of func(*cell) valu
 }
 
 // places returns the cells that a matrix shows: all, or if they are too many those at
-// the ends of the axis.
+// the ends of that part of the axis that all servers share.
 func places(r *report.Report, cells []cell) (kept []cell) {
 	values := valuesOf(cells)
 	if !usesAxis(r, cells) || len(values) < manyPlaces && len(r.Loads) == 1 {
 		return cells
 	}
 	for _, f := range familiesOf(r, cells) {
-		values := valuesOf(f.cells)
+		values := f.common()
 		for _, c := range f.cells {
 			if len(values) > 0 && (c.At == values[0] || c.At == values[len(values)-1]) {
 				kept = append(kept, c)
@@ -121,7 +121,7 @@ func verdictWords(b report.Bottleneck) string {
 	case report.BoundByGenerator:
 		return "Client-bound: says nothing about the server but that it can do at least this much."
 	case report.BoundByCores:
-		return "Core-bound: server, load generator and other processes took cores from one another, so figures say how they fare together on this machine."
+		return "Machine-bound: server, load generator and other processes took cores from one another, so figures say how they fare together on this machine."
 	case report.BoundByWaiting:
 		return "Waiting: neither side was busy, so figures are about latency and wakeups, not about how much the server can do."
 	}

@@ -248,9 +248,10 @@ func (p *Page) WriteHTML(w io.Writer) error {
 		return err
 	}
 	return t.Execute(w, map[string]any{
-		"Files":   p.files,
-		"Several": p.reports() > 1,
-		"Style":   template.CSS(toneVariables() + string(css)),
+		"Files":     p.files,
+		"Several":   p.reports() > 1,
+		"MinRounds": report.MinRounds,
+		"Style":     template.CSS(toneVariables() + string(css)),
 	})
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"credrpc/bench/report"
@@ -30,12 +31,14 @@ func quantities() []quantity {
 	}
 }
 
-// resident is the resident memory of the server after a run in MiB, 0 if unknown.
+// resident is the resident memory of the server after a run in MiB, with all connections
+// that send nothing open; no number if it is unknown.
 func resident(r *report.Run) float64 {
-	if r.Process == nil {
-		return 0
+	bytes, known := r.Resident()
+	if !known {
+		return math.NaN()
 	}
-	return float64(r.Process.MemoryAfter.RSS) / (1 << 20)
+	return bytes / (1 << 20)
 }
 
 // spreadReading says what the areas are.

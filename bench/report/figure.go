@@ -44,12 +44,7 @@ func Figures() []Figure {
 		processorTime("cpu", (*Run).serverSeconds),
 		processorTime("user", func(r *Run) float64 { return r.ServerUserSeconds }),
 		processorTime("system", func(r *Run) float64 { return r.ServerSystemSeconds }),
-		Figure{Name: "rss", Quantity: Memory, Unit: "bytes", of: func(r *Run) (float64, bool) {
-			if r.Process == nil {
-				return 0, false
-			}
-			return float64(r.Process.MemoryAfter.RSS), true
-		}},
+		Figure{Name: "rss", Quantity: Memory, Unit: "bytes", of: (*Run).Resident},
 		Figure{Name: "errors", Quantity: Number, total: func(runs []Run) float64 { return float64(counts(runs).Errors()) }},
 		Figure{Name: "error_rate", Quantity: Number, total: func(runs []Run) float64 {
 			c := counts(runs)

@@ -9,6 +9,12 @@ import (
 // confidence is what an interval must have to say that there is a difference.
 const confidence = 0.95
 
+// MinRounds is the fewest rounds that can show a difference within a file, by the sign
+// test with that confidence: five that agree are chance once in 16 times. Everything
+// that chooses or demands a number of rounds does not go below it, and neither do
+// comparisons of files, though their test could do with five.
+const MinRounds = 6
+
 // An Interval is the median of the rounds' figures and where the true median lies
 // with a confidence of at least 95 %, whatever the figures' distribution.
 type Interval struct {
@@ -133,7 +139,7 @@ func Legend(shown []*Interval) (lines []string) {
 		lines = append(lines, "~ no difference is shown: the interval holds 1 (of a difference: 0).")
 	}
 	if has[TooFew] > 0 {
-		lines = append(lines, "? too few rounds to show a difference: that takes six.")
+		lines = append(lines, fmt.Sprintf("? too few rounds to show a difference: that takes %d.", MinRounds))
 	}
 	if judged := has[More] + has[Less] + has[NoDifference]; judged > 0 {
 		lines = append(lines, fmt.Sprintf("Of %d intervals up to %.1f would show a difference by chance if there were none.", judged, float64(judged)*(1-confidence)))

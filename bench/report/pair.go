@@ -54,10 +54,10 @@ func newPair(at Point, server, against string, under map[string][]Run) (*Pair, e
 		CallsPerSecond: SpreadOf(figures(runs, throughput)),
 		ServerPerCall:  SpreadOf(figures(runs, (*Run).ServerPerCall)),
 		Throughput:     RatioOf(byRound(runs, others, throughput, divided)),
-		P50:            RatioOf(byRound(runs, others, p50, divided)),
-		P99:            RatioOf(byRound(runs, others, p99, divided)),
-		CPU:            RatioOf(byRound(runs, others, (*Run).ServerPerCall, divided)),
-		ServerMore:     DifferenceOf(byRound(runs, others, (*Run).ServerPerCall, less)),
+		P50:            RatioOf(byRound(known(runs, p50), others, p50, divided)),
+		P99:            RatioOf(byRound(known(runs, p99), others, p99, divided)),
+		CPU:            RatioOf(byRound(known(runs, (*Run).ServerPerCall), others, (*Run).ServerPerCall, divided)),
+		ServerMore:     DifferenceOf(byRound(known(runs, (*Run).ServerPerCall), others, (*Run).ServerPerCall, less)),
 	}
 	var all *hdrhistogram.Histogram
 	for i := range runs {
@@ -77,6 +77,17 @@ func newPair(at Point, server, against string, under map[string][]Run) (*Pair, e
 	}
 	p.Latency = load.LatencyOf(all)
 	return p, nil
+}
+
+// known returns the runs whose figure, a time, is not 0. One that is says that nothing
+// was answered, or that nobody looked, and must not pass for a server without cost.
+func known(runs []Run, figure func(*Run) float64) (kept []Run) {
+	for i := range runs {
+		if figure(&runs[i]) > 0 {
+			kept = append(kept, runs[i])
+		}
+	}
+	return kept
 }
 
 // byRound compares a figure of the runs with that of others in the same round.

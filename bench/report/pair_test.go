@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"credrpc/bench/load"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 // TestPair has noise that halves everything in the second round: it is in the
@@ -58,5 +60,39 @@ func TestPairOfNothing(t *testing.T) {
 	r.Runs[0].Histogram = "broken"
 	if p, err := r.Pair("floor-1", "", batch); err == nil {
 		t.Errorf("a broken histogram: %+v", p)
+	}
+}
+
+// TestNothingAnswered has a server that answers nothing in one round of seven, where its
+// processor time was not looked at either: it is no faster and no cheaper for that.
+func TestNothingAnswered(t *testing.T) {
+	l := load.Load{Batch: 1, Callers: 1}
+	r := &Report{Loads: []load.Load{l}, Servers: []Server{{Name: "a", Kind: KindFloor}, {Name: "b", Kind: "b", Against: "a"}}}
+	h, err := hdrhistogram.New(1, 1000, 3).Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 7 {
+		for _, name := range []string{"a", "b"} {
+			run := Run{Server: name, Round: round, ServerUserSeconds: 1}
+			run.Load, run.Calls, run.CallsPerSecond, run.Histogram = l, 1000, 1000, string(h)
+			run.Latency = load.Latency{P50: 10, P99: 20, Max: 30}
+			if name == "b" && round == 3 {
+				run.Calls, run.CallsPerSecond, run.Latency, run.ServerUserSeconds, run.Failed = 0, 0, load.Latency{}, 0, 9
+			}
+			r.Runs = append(r.Runs, run)
+		}
+	}
+	if err := r.Summarise(); err != nil {
+		t.Fatal(err)
+	}
+	p := r.Pairs[1]
+	for name, i := range map[string]*Interval{"p50": p.P50, "p99": p.P99, "CPU": p.CPU, "p50 by the floor's": r.Summaries[1].P50TimesFloor} {
+		if i.Min != 1 || i.Values != 6 {
+			t.Errorf("%s: %+v", name, i)
+		}
+	}
+	if p.Throughput.Min != 0 || p.Throughput.Values != 7 || p.ServerMore.Min != 0 || p.ServerMore.Values != 6 {
+		t.Errorf("throughput %+v, more %+v", p.Throughput, p.ServerMore)
 	}
 }

@@ -148,6 +148,18 @@ func (r *Run) Late() bool {
 	return r.Offered != nil && r.Offered.PacingError.P99 > 0 && r.Offered.PacingError.P99 >= lateShare*r.Latency.P99
 }
 
+// Resident returns the resident memory of the server in bytes, and false if nobody
+// looked: after the run, or when connections that send nothing were open beside it.
+func (r *Run) Resident() (bytes float64, known bool) {
+	switch {
+	case r.Process != nil:
+		return float64(r.Process.MemoryAfter.RSS), true
+	case r.Idle != nil:
+		return float64(r.Idle.During.RSS), true
+	}
+	return 0, false
+}
+
 // serverSeconds is the processor time of the server.
 func (r *Run) serverSeconds() float64 { return r.ServerUserSeconds + r.ServerSystemSeconds }
 

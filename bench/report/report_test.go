@@ -22,16 +22,15 @@ func TestSpreadOf(t *testing.T) {
 		name   string
 		values []float64
 		want   *Spread
-		text   string
 	}{
-		{"nothing", nil, nil, "-"},
-		{"one value", []float64{2}, &Spread{2, 2, 2}, "2.00 (2.00-2.00)"},
-		{"an odd number of values", []float64{3, 1, 2}, &Spread{2, 1, 3}, "2.00 (1.00-3.00)"},
-		{"an even number of values", []float64{4, 1, 2, 9}, &Spread{3, 1, 9}, "3.00 (1.00-9.00)"},
+		{"nothing", nil, nil},
+		{"one value", []float64{2}, &Spread{2, 2, 2}},
+		{"an odd number of values", []float64{3, 1, 2}, &Spread{2, 1, 3}},
+		{"an even number of values", []float64{4, 1, 2, 9}, &Spread{3, 1, 9}},
 	}
 	for _, tt := range tests {
 		got := SpreadOf(tt.values)
-		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want || got.String() != tt.text {
+		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

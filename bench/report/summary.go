@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -15,14 +14,6 @@ type Spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
-}
-
-// String shows the figures of a ratio, "-" for nil.
-func (s *Spread) String() string {
-	if s == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
 }
 
 // SpreadOf returns the spread of values, and nil if there are none.
@@ -136,8 +127,8 @@ func (r *Report) summariseAt(p Point, under map[string][]Run) error {
 		summary.Shown = s.Name == r.Fastest(s.Kind, under)
 		summary.TimesFloor = ratio(runs, floor, throughput)
 		summary.TimesReference = ratio(runs, reference, throughput)
-		summary.P50TimesFloor = ratio(runs, floor, p50)
-		summary.CPUTimesReference = ratio(runs, reference, (*Run).ServerPerCall)
+		summary.P50TimesFloor = ratio(known(runs, p50), floor, p50)
+		summary.CPUTimesReference = ratio(known(runs, (*Run).ServerPerCall), reference, (*Run).ServerPerCall)
 		r.Summaries = append(r.Summaries, summary)
 	}
 	return nil

@@ -33,6 +33,11 @@ func between(r *report.Report, of, by place, figure func(*report.Run) float64) (
 	return ratios
 }
 
+// timesBetween is between for a time of a call, of which 0 says that nothing was answered.
+func timesBetween(r *report.Report, of, by place, figure func(*report.Run) float64) []float64 {
+	return slices.DeleteFunc(between(r, of, by, figure), func(ratio float64) bool { return ratio == 0 })
+}
+
 // at returns the figures of the runs at a place.
 func at(r *report.Report, p place, figure func(*report.Run) float64) (figures []float64) {
 	for i := range r.Runs {

@@ -3,7 +3,6 @@ package suite
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -185,19 +184,13 @@ func (c *child) stop() {
 // load makes a load on the server and returns what came of it. It returns ctx's
 // error if that ends first, and then the run is lost.
 func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.Result, error) {
-	return b.loadWithin(ctx, c, config, func() {}, func() {})
+	return b.loadWithin(ctx, c, config, load.Distribution{})
 }
 
-// loadWithin is load, and calls begin and end with the measured part of the run.
-func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, begin, end func()) (result *load.Result, err error) {
-	if c.generator != nil {
-		begin()
-		result, err = foreign(ctx, c.generator(c.socket, config))
-		end()
-	} else {
-		config.Path = c.socket
-		result, err = load.Distribute(ctx, config, load.Distribution{Command: b.partCommand, Begin: begin, End: end})
-	}
+// loadWithin is load, and d is told of the measured part of the run.
+func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, d load.Distribution) (*load.Result, error) {
+	t := &target{variant: variant{generator: c.generator}, socket: c.socket}
+	result, err := b.drive(ctx, t, config, d)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -208,23 +201,6 @@ func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, be
 		return nil, dead
 	}
 	return nil, fmt.Errorf("suite: load %v on %s: %w", config.Load, c.name, err)
-}
-
-// foreign runs a load generator that is not that of package load.
-func foreign(ctx context.Context, command []string) (*load.Result, error) {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.SysProcAttr = isolated()
-	var stderr tail
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, stderr.String())
-	}
-	result := new(load.Result)
-	if err := json.Unmarshal(output, result); err != nil {
-		return nil, fmt.Errorf("load generator: %w", err)
-	}
-	return result, nil
 }
 
 // seconds writes a duration for a command line.

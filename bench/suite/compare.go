@@ -252,21 +252,36 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 // runUnprobed is run without what the server says itself.
 func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
 	before, after := s.spent(), expense{}
-	result, err := b.loadWithin(ctx, s.child, config, func() { before = s.spent() }, func() { after = s.spent() })
+	missed := time.Duration(0)
+	result, err := b.loadWithin(ctx, s.child, config, load.Distribution{
+		Begin: func(late time.Duration) { before, missed = s.spent(), late },
+		End:   func() { after = s.spent() },
+	})
 	if err := errors.Join(err, before.err, after.err); err != nil {
 		return nil, err
 	}
+	whole := ofWhole(result.Seconds, missed.Seconds())
 	cpu, cores := after.cpu.Sub(before.cpu), after.cores.Sub(before.cores)
 	run := &report.Run{
 		Server:              s.Name,
 		Result:              *result,
-		ServerUserSeconds:   cpu.User().Seconds(),
-		ServerSystemSeconds: cpu.System().Seconds(),
-		MachineBusySeconds:  cores.Busy.Seconds(),
-		MachineIdleSeconds:  cores.Idle.Seconds(),
+		ServerUserSeconds:   cpu.User().Seconds() * whole,
+		ServerSystemSeconds: cpu.System().Seconds() * whole,
+		MachineBusySeconds:  cores.Busy.Seconds() * whole,
+		MachineIdleSeconds:  cores.Idle.Seconds() * whole,
 	}
 	run.Bottleneck = run.Judge(s.Cores, runtime.NumCPU())
 	return run, nil
+}
+
+// ofWhole returns by how much an expense grows that missed the beginning of a run: what
+// was spent then is taken to be as much as later. At most it is doubled; of a run of
+// which nobody saw half nothing is known.
+func ofWhole(seconds, missed float64) float64 {
+	if seconds <= 0 {
+		return 1
+	}
+	return seconds / max(seconds/2, seconds-missed)
 }
 
 // An expense is what a server and the machine have used so far.

@@ -97,7 +97,7 @@ func (b *Bench) beside(ctx context.Context, config load.Config, f func() error) 
 	begun, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		result, err = load.Distribute(ctx, config, load.Distribution{Command: b.partCommand, Begin: func() { close(begun) }})
+		result, err = load.Distribute(ctx, config, load.Distribution{Command: b.partCommand, Begin: func(time.Duration) { close(begun) }})
 	}()
 	select {
 	case <-begun:

@@ -83,9 +83,13 @@ func follow(ctx context.Context, generator *os.Process, lines <-chan []byte, d l
 			case !more:
 				return last
 			case string(line) == "begin\n":
-				tell(d.Begin)
+				if d.Begin != nil {
+					d.Begin(0)
+				}
 			case string(line) == "end\n":
-				tell(d.End)
+				if d.End != nil {
+					d.End()
+				}
 			}
 			last = line
 		case <-tick.C:
@@ -99,12 +103,5 @@ func follow(ctx context.Context, generator *os.Process, lines <-chan []byte, d l
 		case <-late.C:
 			generator.Kill()
 		}
-	}
-}
-
-// tell calls a function that may be nil.
-func tell(f func()) {
-	if f != nil {
-		f()
 	}
 }

@@ -24,8 +24,8 @@ func WriteIdle(w io.Writer, c *IdleConfig, r *report.Report) error {
 		name = r.Servers[0].Name
 	}
 	with, without := place{name, r.Loads[0], connections}, place{name, r.Loads[0], 0}
-	p99s := between(r, with, without, p99)
-	if len(p99s) == 0 {
+	latency, throughput := report.RatioOf(timesBetween(r, with, without, p99)), report.RatioOf(between(r, with, without, callsPerSecond))
+	if latency == nil {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err
 	}
@@ -47,11 +47,11 @@ func WriteIdle(w io.Writer, c *IdleConfig, r *report.Report) error {
 		fmt.Fprintf(&b, "  kernel, both ends                        %+.2f\n", kernel.Median/(1<<20))
 	}
 	fmt.Fprintf(&b, "p99 with by without   %s\ncalls/s with by w/o   %s\nerrors                %d\n",
-		report.SpreadOf(p99s), report.SpreadOf(between(r, with, without, callsPerSecond)), r.Errors())
+		latency, throughput, r.Errors())
 	c.writeRounds(&b, r)
 	fmt.Fprintf(&b, "%d connections missed their deadline of %g s. Memory of the server is of the first round, the kernel's the\n"+
-		"median of all; ratios are medians (least-greatest).\n", c.MissedDeadlines(r), c.RequestTimeout.Seconds())
-	for _, line := range r.Notices {
+		"median of all; ratios are medians of those within a round (95 %% confidence interval).\n", c.MissedDeadlines(r), c.RequestTimeout.Seconds())
+	for _, line := range append(report.Legend([]*report.Interval{latency, throughput}), r.Notices...) {
 		b.WriteString(line + "\n")
 	}
 	_, err := io.WriteString(w, b.String())

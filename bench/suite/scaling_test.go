@@ -82,6 +82,15 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// TestOfWhole has a look at the server that comes in time, late, and when all is over.
+func TestOfWhole(t *testing.T) {
+	for _, tt := range []struct{ seconds, missed, want float64 }{{0.2, 0, 1}, {0.2, 0.04, 1.25}, {0.2, 0.1, 2}, {0.2, 5, 2}, {0, 0.1, 1}} {
+		if got := ofWhole(tt.seconds, tt.missed); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%v of %v missed: %v", tt.missed, tt.seconds, got)
+		}
+	}
+}
+
 func TestTimetable(t *testing.T) {
 	c := &Comparison{Rounds: 5, Budget: time.Hour}
 	past := timetable{Comparison: c, began: time.Now().Add(-49 * time.Minute), runs: 10}
@@ -107,19 +116,19 @@ func TestTimetable(t *testing.T) {
 
 func TestAllowance(t *testing.T) {
 	c := allowance{time: 100 * time.Second}.comparison(10, time.Second, 20*time.Second)
-	if want := time.Second - runOverhead; c.Duration != want || c.Budget != 80*time.Second || c.Rounds != leastRounds {
+	if want := time.Second - runOverhead; c.Duration != want || c.Budget != 80*time.Second || c.Rounds != report.MinRounds {
 		t.Errorf("%v, want %v; %+v", c.Duration, want, c)
 	}
-	if c := (allowance{time: time.Second}).comparison(100, time.Second, time.Minute); c.Duration != shortestRun || c.Rounds != leastRounds {
+	if c := (allowance{time: time.Second}).comparison(100, time.Second, time.Minute); c.Duration != shortestRun || c.Rounds != report.MinRounds {
 		t.Errorf("too little time: %+v", c)
 	}
 	if c := (allowance{time: time.Hour}).comparison(1, time.Second, 0); c.Duration != time.Second {
 		t.Errorf("more time than needed: %+v", c)
 	}
-	if c := (allowance{time: time.Hour, quick: true}).comparison(1, time.Second, 0); c.Rounds != 1 || c.Budget != 0 {
-		t.Errorf("quick: %+v", c)
+	if c := (allowance{time: time.Hour, short: true}).comparison(1, time.Second, 0); c.Rounds != 1 || c.Budget != 0 {
+		t.Errorf("short: %+v", c)
 	}
-	if got := (allowance{quick: true}).points(1, 2, 3, 4); !slices.Equal(got, []int{1, 2, 3}) {
+	if got := (allowance{short: true}).points(1, 2, 3, 4); !slices.Equal(got, []int{1, 2, 3}) {
 		t.Errorf("%v", got)
 	}
 }

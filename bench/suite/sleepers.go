@@ -132,8 +132,8 @@ func sleepingAt(r *report.Report) (n float64) {
 func WriteSleepers(w io.Writer, c *SleepersConfig, r *report.Report) error {
 	n, name := sleepingAt(r), c.Servers[0]
 	with, without := place{name, r.Loads[0], n}, place{name, r.Loads[0], 0}
-	ratios := between(r, with, without, callsPerSecond)
-	if n == 0 || len(ratios) == 0 {
+	throughput, latency := report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(timesBetween(r, with, without, p99))
+	if n == 0 || throughput == nil {
 		_, err := fmt.Fprintln(w, "no round was finished")
 		return err
 	}
@@ -143,10 +143,15 @@ other calls/s with     %s
 with by without        %s
 p99 with by without    %s
 errors                 %d
-Medians of %d rounds (least-greatest); ratios are of the two runs of a round.
+Medians of %d rounds (least-greatest); ratios are of the two runs of a round (95 %% confidence interval).
 `, name, r.Loads[0], n, c.Sleep, report.SpreadOf(at(r, with, sleepingShare)).Median*100,
 		whole(report.SpreadOf(at(r, without, callsPerSecond))), whole(report.SpreadOf(at(r, with, callsPerSecond))),
-		report.SpreadOf(ratios), report.SpreadOf(between(r, with, without, p99)), r.Errors()+SleepingErrors(r), len(ratios))
+		throughput, latency, r.Errors()+SleepingErrors(r), throughput.Values)
+	for _, line := range report.Legend([]*report.Interval{throughput, latency}) {
+		if err == nil {
+			_, err = fmt.Fprintln(w, line)
+		}
+	}
 	return err
 }
 

@@ -39,6 +39,13 @@ func (b *Bench) Strace(ctx context.Context, servers []string, config load.Config
 	if err != nil {
 		return r, err
 	}
+	wanted := *r
+	for _, v := range all {
+		wanted.Servers = append(wanted.Servers, v.Server)
+	}
+	if err := b.check(&wanted); err != nil {
+		return r, err
+	}
 	for i, v := range all {
 		b.Progress(float64(i)/float64(len(all)), "counting system calls of "+v.Name)
 		run := report.Run{Server: v.Name}

@@ -9,8 +9,9 @@ import (
 )
 
 // Findings say what a scenario of the suite is for in a few lines; everything else is
-// in the file. Unless they name another server they are about [Eventloop]. Ratios are medians of those within a round, with the 95 % confidence
-// interval of the median.
+// in the file. Unless they name another server they are about [Eventloop]. Ratios are
+// medians of those within a round, with the 95 % confidence interval of the median and
+// its verdict.
 
 // fastestOf returns the variant of a kind with the greatest throughput at a place, ""
 // if none was there.
@@ -29,7 +30,7 @@ func besideOthers(r *report.Report, p place, figure func(*report.Run) float64) s
 	for _, kind := range []string{report.KindFloor, report.KindReference} {
 		by := p
 		by.server = fastestOf(r, kind, p.load, p.at)
-		if i := report.IntervalOf(between(r, p, by, figure)); i != nil {
+		if i := report.RatioOf(between(r, p, by, figure)); i != nil {
 			text += fmt.Sprintf(", × %s %v", kind, i)
 		}
 	}
@@ -44,7 +45,7 @@ func median(r *report.Report, p place, figure func(*report.Run) float64) float64
 	return 0
 }
 
-func compareFindings(r *report.Report) (all []string) {
+func quickFindings(r *report.Report) (all []string) {
 	for _, l := range r.Loads {
 		p := place{Eventloop, l, 0}
 		if calls := median(r, p, callsPerSecond); calls > 0 {
@@ -112,7 +113,7 @@ func rulesFindings(r *report.Report) (all []string) {
 func loopsFindings(r *report.Report) (all []string) {
 	for _, l := range r.Loads {
 		for _, value := range values(r, Eventloop) {
-			if i := report.IntervalOf(between(r, place{Eventloop, l, value}, place{Eventloop, l, 1}, callsPerSecond)); i != nil && value > 1 {
+			if i := report.RatioOf(between(r, place{Eventloop, l, value}, place{Eventloop, l, 1}, callsPerSecond)); i != nil && value > 1 {
 				all = append(all, fmt.Sprintf("%v, %.0f loops: × calls/s of one %v", l, value, i))
 			}
 		}
@@ -124,7 +125,7 @@ func usersFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
 			p := place{s.Name, r.Loads[0], value}
-			if i := report.IntervalOf(between(r, p, place{s.Name, r.Loads[0], 1}, callsPerSecond)); i != nil && value >= 1000 {
+			if i := report.RatioOf(between(r, p, place{s.Name, r.Loads[0], 1}, callsPerSecond)); i != nil && value >= 1000 {
 				all = append(all, fmt.Sprintf("%s users, %s: × calls/s of one user %v", grouped(value), s.Name, i))
 			}
 		}
@@ -147,9 +148,9 @@ func floodFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
 			with, without := place{s.Name, r.Loads[0], value}, place{s.Name, r.Loads[0], 0}
-			if i := report.IntervalOf(between(r, with, without, p99)); i != nil && value > 0 {
+			if i := report.RatioOf(timesBetween(r, with, without, p99)); i != nil && value > 0 {
 				all = append(all, fmt.Sprintf("%.0f flood %s: p50 × without %v, p99 × without %v", value, s.Name,
-					report.IntervalOf(between(r, with, without, p50)), i))
+					report.RatioOf(timesBetween(r, with, without, p50)), i))
 			}
 		}
 	}
@@ -164,7 +165,7 @@ func idleFindings(r *report.Report) (all []string) {
 	for _, s := range r.Servers {
 		for _, value := range values(r, s.Name) {
 			with, without := place{s.Name, r.Loads[0], value}, place{s.Name, r.Loads[0], 0}
-			if value == 0 || len(between(r, with, without, p99)) == 0 {
+			if value == 0 || len(timesBetween(r, with, without, p99)) == 0 {
 				continue
 			}
 			kernel := ""
@@ -173,7 +174,7 @@ func idleFindings(r *report.Report) (all []string) {
 			}
 			all = append(all, fmt.Sprintf("%s on %s: %s bytes each in the server%s; calls/s × without %v, p99 × without %v",
 				grouped(value), s.Name, grouped(at(r, with, userMore)[0]/value), kernel,
-				report.IntervalOf(between(r, with, without, callsPerSecond)), report.IntervalOf(between(r, with, without, p99))))
+				report.RatioOf(between(r, with, without, callsPerSecond)), report.RatioOf(timesBetween(r, with, without, p99))))
 		}
 	}
 	return all
@@ -182,7 +183,7 @@ func idleFindings(r *report.Report) (all []string) {
 func sleepersFindings(r *report.Report) (all []string) {
 	n := sleepingAt(r)
 	with, without := place{Eventloop, r.Loads[0], n}, place{Eventloop, r.Loads[0], 0}
-	if i := report.IntervalOf(between(r, with, without, callsPerSecond)); i != nil && n > 0 {
+	if i := report.RatioOf(between(r, with, without, callsPerSecond)); i != nil && n > 0 {
 		all = append(all, fmt.Sprintf("%.1f %% of the calls sleep: calls/s × without %v", median(r, with, sleepingShare)*100, i))
 	}
 	return all

@@ -17,7 +17,7 @@ import (
 type Suite struct {
 	Only  []string      // names of scenarios; empty is all
 	Time  time.Duration // for all of them
-	Quick bool          // one round of very short runs, whatever Time is: shows that everything works
+	Short bool          // one round of very short runs, whatever Time is: shows that everything works
 	Seed  uint64        // of the order of runs, sizes and arrivals
 }
 
@@ -43,7 +43,7 @@ func (b *Bench) Suite(ctx context.Context, s Suite) (*report.File, error) {
 		progress := b.Progress
 		begun := time.Now()
 		b.Progress = s.telling(progress, sc, began, (total-left)/total, sc.weight/total)
-		r, err := sc.run(b, ctx, allowance{budget, s.Quick, s.Seed})
+		r, err := sc.run(b, ctx, allowance{budget, s.Short, s.Seed})
 		b.Progress = progress
 		b.stopServers() // no server of one scenario is there in the next
 		left -= sc.weight
@@ -53,7 +53,7 @@ func (b *Bench) Suite(ctx context.Context, s Suite) (*report.File, error) {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", sc.name, err))
 		}
-		if took := time.Since(begun); !s.Quick && took > budget*5/4 {
+		if took := time.Since(begun); !s.Short && took > budget*5/4 {
 			r.Notices = append(r.Notices, fmt.Sprintf("It took %v and not the %v of its share: fewer rounds would mean little.",
 				took.Round(time.Second), budget.Round(time.Second)))
 		}
@@ -74,7 +74,7 @@ func isUnavailable(err error) bool {
 func (s *Suite) telling(tell func(float64, string), sc scenario, began time.Time, from, part float64) func(float64, string) {
 	return func(done float64, line string) {
 		left := max(0, s.Time-time.Since(began)).Round(time.Second)
-		if s.Quick {
+		if s.Short {
 			tell(from+done*part, sc.name+": "+line)
 			return
 		}
@@ -92,14 +92,11 @@ func (s *Suite) scenarios() []scenario {
 // An allowance is what a scenario may take.
 type allowance struct {
 	time  time.Duration
-	quick bool
+	short bool
 	seed  uint64
 }
 
 const (
-	// leastRounds is the least number of rounds; the medians of fewer mean little.
-	leastRounds = 5
-
 	// aimedRounds is the number of rounds that the length of runs is chosen for.
 	aimedRounds = 8
 
@@ -107,8 +104,8 @@ const (
 	// if they would be fewer than the least, it takes longer than it should.
 	shortestRun = 100 * time.Millisecond
 
-	// quickRun is the length of runs that show only that everything works.
-	quickRun = 25 * time.Millisecond
+	// shortRun is the length of runs that show only that everything works.
+	shortRun = 25 * time.Millisecond
 
 	// runOverhead is about what starting a load generator takes, and its warm-up.
 	runOverhead = 90 * time.Millisecond
@@ -117,9 +114,9 @@ const (
 // comparison returns a comparison that fits the allowance: one whose rounds have a
 // number of runs, none of them longer than longest, and that takes some time besides.
 func (a allowance) comparison(runs int, longest, besides time.Duration) Comparison {
-	c := Comparison{Rounds: leastRounds, Payload: 32, Seed: a.seed}
-	if a.quick {
-		c.Rounds, c.Duration = 1, quickRun
+	c := Comparison{Rounds: report.MinRounds, Payload: 32, Seed: a.seed}
+	if a.short {
+		c.Rounds, c.Duration = 1, shortRun
 		return c
 	}
 	c.Budget = max(1, a.time-besides)
@@ -133,10 +130,10 @@ func (c *Comparison) lasting(rounds, runs int, longest time.Duration) time.Durat
 	return min(longest, max(shortestRun, c.Budget/time.Duration(rounds*runs)-runOverhead))
 }
 
-// points are the values of a scenario's axis: all, or in a quick suite the first two
+// points are the values of a scenario's axis: all, or in a short suite the first two
 // and the last but one, since the last takes seconds to set up.
 func (a allowance) points(all ...int) []int {
-	if !a.quick {
+	if !a.short {
 		return all
 	}
 	return []int{all[0], all[1], all[len(all)-2]}

@@ -28,7 +28,7 @@ type scenario struct {
 // many runs a round has and what a run takes.
 func allScenarios() []scenario {
 	return []scenario{
-		{"quick", "All servers, gnet's engine included, under five loads.", 14, compareScenario, compareFindings},
+		{"quick", "All servers, gnet's engine included, under five loads.", 14, quickScenario, quickFindings},
 		{"ladder", "What each step of trust costs, from no credentials to the programs of s6.", 9, ladderScenario, ladderFindings},
 		{"peers", "Other RPC systems, whose connections persist, beside package server.", 9, peersScenario, peersFindings},
 		{"callers", "1 to 4,096 callers with one call at a time each.", 18, callersScenario, callersFindings},
@@ -52,7 +52,7 @@ func variantsOf(servers []string) int {
 	return len(all)
 }
 
-func compareScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
+func quickScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
 	servers := append(everyServer(), Gnet)
 	loads := []load.Load{{Batch: 32, Callers: 1}, {Batch: 256, Callers: 1}, bare(1), bare(16), bare(64)}
 	c := a.comparison(variantsOf(servers)*len(loads), 500*time.Millisecond, 0)
@@ -121,8 +121,8 @@ func ratesScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 	shares := []float64{0.2, 0.5, 0.8, 0.95}
 	runs := 3 * (2*len(shares) - 1) // the slowest has its own shares only
 	c := a.comparison(runs, time.Second, 3*time.Second)
-	if !a.quick { // p99 of a longer run says more than another round
-		c.Duration = c.lasting(leastRounds, runs, time.Second)
+	if !a.short { // p99 of a longer run says more than another round
+		c.Duration = c.lasting(report.MinRounds, runs, time.Second)
 	}
 	c.Servers, c.Loads = []string{Floor, Reference, Eventloop}, []load.Load{bare(64)}
 	return b.Rates(ctx, c, shares)
@@ -130,7 +130,7 @@ func ratesScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, 
 
 func floodScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, error) {
 	c := a.comparison(9, time.Second, 0)
-	if !a.quick {
+	if !a.short {
 		c.Rounds = 11 // pairs, as few as show a difference of p99
 		c.Duration = c.lasting(11, 9, time.Second)
 	}
@@ -151,7 +151,7 @@ func idleScenario(b *Bench, ctx context.Context, a allowance) (*report.Report, e
 		most = int(min(limit.Max, 100_000)) - otherDescriptors // Go raises the soft limit
 	}
 	c := IdleConfig{Comparison: a.comparison(8, 400*time.Millisecond, 0), RequestTimeout: idleTimeout}
-	if a.quick {
+	if a.short {
 		c.RequestTimeout = 3 * time.Second
 		most = 1000
 	}

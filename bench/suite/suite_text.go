@@ -42,8 +42,8 @@ func conclude(r *report.Report, sc scenario) {
 		return
 	}
 	r.Findings = append(r.Findings, sc.findings(r)...)
-	if r.Rounds < leastRounds {
-		r.Notices = append(r.Notices, fmt.Sprintf("Fewer than %d rounds: no figures to rely on.", leastRounds))
+	if r.Rounds < report.MinRounds {
+		r.Notices = append(r.Notices, fmt.Sprintf("Fewer than %d rounds: no figures to rely on.", report.MinRounds))
 	}
 }
 
@@ -59,9 +59,9 @@ func WriteSuite(w io.Writer, file *report.File) error {
 			fmt.Fprintf(&b, "%-9s %s\n", "", line)
 		}
 	}
-	b.WriteString("\nOf eventloop where no server is named. Ratios are medians of those within a round, with the 95 % confidence\n" +
-		"interval of the median: one that holds 1 shows no difference. × floor and × reference are of calls a second.\n" +
-		"Other figures are medians of the rounds.\n")
+	fmt.Fprintf(&b, "\nOf eventloop where no server is named. Ratios and differences are medians of those within a round, with the 95 %% confidence\n"+
+		"interval of the median. ~ one that holds 1 (of a difference: 0) shows none. ? fewer than %d rounds cannot show any.\n"+
+		"× floor and × reference are of calls a second. Other figures are medians of the rounds.\n", report.MinRounds)
 	if slices.ContainsFunc(file.Reports, func(r *report.Report) bool { return r.Interrupted }) {
 		b.WriteString("Interrupted: figures come from the runs that were finished.\n")
 	}

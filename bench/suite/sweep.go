@@ -153,11 +153,11 @@ const (
 // standingOf reads the interval of a pair.
 func standingOf(p *report.Pair) standing {
 	switch {
-	case p.Throughput == nil || p.Rounds < leastRounds:
+	case p.Throughput == nil:
 		return unclear
-	case p.Throughput.Low > 1:
+	case p.Throughput.Verdict == report.More:
 		return better
-	case p.Throughput.High < 1:
+	case p.Throughput.Verdict == report.Less:
 		return worse
 	}
 	return unclear

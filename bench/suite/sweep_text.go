@@ -48,7 +48,7 @@ func (c *SweepConfig) loadsOf(server string, r *report.Report, s standing) (load
 // the machine too.
 func costs(server string, r *report.Report) (loads []string) {
 	for _, p := range r.Pairs {
-		if p.Server == server && p.Rounds >= leastRounds && p.CPU != nil && (p.CPU.Low > 1 || p.CPU.High < 1) {
+		if p.Server == server && p.CPU != nil && (p.CPU.Verdict == report.More || p.CPU.Verdict == report.Less) {
 			loads = append(loads, fmt.Sprintf("with %v %s times", p.Load, p.CPU))
 		}
 	}
@@ -109,7 +109,7 @@ func verdictOf(p *report.Pair) string {
 	switch {
 	case p.Against == "":
 		return ""
-	case p.Rounds < leastRounds:
+	case p.Throughput == nil || p.Throughput.Verdict == report.TooFew:
 		return "too few rounds"
 	}
 	return [...]string{unclear: "-", better: "better", worse: "worse"}[standingOf(p)]

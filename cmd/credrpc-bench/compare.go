@@ -50,5 +50,5 @@ func (c *compareCommand) Run() error {
 		return err
 	}
 	r := changes.Compare(c.Old, before, c.New, after, c.Alpha)
-	return errors.Join(r.WriteText(os.Stdout), writeResult(c.JSON, r.WriteJSON), c.judge(os.Stdout, files, true))
+	return errors.Join(r.WriteText(os.Stdout), writeFile(c.JSON, r.WriteJSON), c.judge(os.Stdout, files, true))
 }

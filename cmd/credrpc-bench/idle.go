@@ -16,7 +16,7 @@ type idleCommand struct {
 	Load           load.Load     `default:"t16" help:"Load of the calls beside them."`
 	OnLoop         bool          `help:"Run handlers on the event loop."`
 	RequestTimeout time.Duration `default:"4s" help:"When the server ends a connection that sends nothing. Longer than a run."`
-	Rounds         int           `default:"5" help:"Pairs of runs."`
+	Rounds         int           `default:"7" help:"Pairs of runs."`
 	Seconds        float64       `default:"1" help:"Length of a run."`
 	Payload        int           `default:"32" help:"Bytes of a call's payload."`
 	Loops          int           `default:"0" help:"Event loops of package server; 0 is its default."`

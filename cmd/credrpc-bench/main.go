@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"credrpc/bench/gnetserver"
+	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
 
@@ -48,7 +49,8 @@ func main() {
 	parser := kong.Must(&c,
 		kong.Name("credrpc-bench"),
 		kong.Description("Compares servers of the one-call-per-connection protocol under the same load."),
-		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ",")},
+		kong.Vars{"steps": strings.Join(suite.LadderSteps(), ","), "scenarios": strings.Join(suite.Scenarios(), ","),
+			"rounds": strconv.Itoa(report.MinRounds)},
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
@@ -82,37 +84,4 @@ func withBench(json string, f func(b *bench) error) error {
 	b := &bench{Bench: suite.Bench{Self: self, Progress: p.show}, ctx: ctx, progress: p}
 	defer b.Close()
 	return f(b)
-}
-
-// checkWritable reports a file that cannot be written, unless path is empty.
-func checkWritable(path string) error {
-	if path == "" {
-		return nil
-	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return err
-	}
-	return file.Close()
-}
-
-// writeResult makes a file of what write writes, unless path is empty.
-func writeResult(path string, write func(io.Writer) error) error {
-	if path == "" {
-		return nil
-	}
-	return writeFile(path, write)
-}
-
-// writeFile makes a file of what write writes.
-func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := write(f); err != nil {
-		f.Close()
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return f.Close()
 }

@@ -64,7 +64,7 @@ func (o *output) measureAll(text func(io.Writer, *report.File) error, f func(b *
 			return failed
 		}
 		state := verdict(failed, file, o.mayFail)
-		return errors.Join(state, text(os.Stdout, file), writeResult(o.JSON, file.WriteJSON), writeResult(o.GoBench, file.WriteGoBench),
+		return errors.Join(state, text(os.Stdout, file), writeFile(o.JSON, file.WriteJSON), writeFile(o.GoBench, file.WriteGoBench),
 			o.judge(os.Stdout, condition.Files{"": file.Reports}, state == nil))
 	})
 }

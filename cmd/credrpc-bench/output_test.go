@@ -64,6 +64,7 @@ func TestFailIfUsage(t *testing.T) {
 		{"quick", "gnet.p99 > 3us", "--fail-if: column 1: there is no server \"gnet\"; there are "},
 		{"quick", "eventloop.p99 > 3us on t5", "there is no load t5; there are b32x1, b256x1, t1, t16, t64"},
 		{"quick", "new.eventloop.p99 > 3us", "for the comparison of two files"},
+		{"strace", "gnet.p99 > 3us", "there is no server \"gnet\"; there are "},
 		{"run", "reference.p99 > 3us", "there is no server \"reference\"; there are eventloop"},
 		{"ladder", "reference.p99 > 3us", "there is no server \"reference\"; there are "},
 	} {
@@ -76,8 +77,8 @@ func TestFailIfUsage(t *testing.T) {
 		if code != exitUsage || !strings.Contains(complaints, tt.want) || out != "" {
 			t.Errorf("%s %s: status %d\n%s%s", tt.command, tt.condition, code, out, complaints)
 		}
-		if info, err := os.Stat(file); err == nil && info.Size() > 0 {
-			t.Errorf("%s %s wrote a result", tt.command, tt.condition)
+		if _, err := os.Stat(file); err == nil {
+			t.Errorf("%s %s wrote a file", tt.command, tt.condition)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,37 +98,4 @@ func (c *reportCommand) outputs(sources []page.Source) (outputs []product, err e
 		outputs = append(outputs, product{path + ".svg", plot.SVG()}, product{path + ".png", png})
 	}
 	return outputs, nil
-}
-
-// replaceFile has a file hold data, or what it held before if that fails. What is no
-// file, such as a pipe, is written to.
-func replaceFile(path string, data []byte) (err error) {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return writeTo(path, os.O_WRONLY, data)
-	}
-	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".credrpc-bench-%d-%s", os.Getpid(), filepath.Base(path)))
-	if err := writeTo(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, data); err != nil {
-		return fmt.Errorf("%s cannot be written: %w", path, err)
-	}
-	if err := os.Rename(beside, path); err != nil {
-		return errors.Join(err, os.Remove(beside))
-	}
-	return nil
-}
-
-// writeTo writes data to a file, and removes it again if that fails and it is new.
-func writeTo(path string, flags int, data []byte) error {
-	f, err := os.OpenFile(path, flags, 0o666)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Close())
-	if err != nil && flags&os.O_EXCL != 0 {
-		return errors.Join(err, os.Remove(path))
-	}
-	return err
 }

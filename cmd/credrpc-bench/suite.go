@@ -11,10 +11,10 @@ import (
 
 // A suiteCommand measures all scenarios.
 type suiteCommand struct {
-	Minutes float64  `default:"10" help:"Time for all scenarios together. Each has its share, and as many rounds as fit into it, at least five; floods have eleven."`
+	Minutes float64  `default:"10" help:"Time for all scenarios together. Each has its share, and as many rounds as fit into it, at least ${rounds}; floods have eleven."`
 	Only    []string `default:"${scenarios}" enum:"${scenarios}" placeholder:"NAME,..." help:"Scenarios to measure: ${enum}."`
 	List    bool     `help:"Write the names of the scenarios, the time each takes and what it measures, and exit."`
-	Quick   bool     `help:"One round of very short runs, below a minute: shows that everything works, not how fast."`
+	Short   bool     `help:"One round of very short runs, below a minute: shows that everything works, not how fast."`
 	Seed    uint64   `default:"1" help:"Seed of the order of runs and of arrivals."`
 
 	output
@@ -39,7 +39,7 @@ const maxMinutes = 7 * 24 * 60
 // Run measures and prints the findings. It fails if a scenario failed or a call was
 // not answered right.
 func (c *suiteCommand) Run() error {
-	s := suite.Suite{Only: c.Only, Time: time.Duration(c.Minutes * float64(time.Minute)), Quick: c.Quick, Seed: c.Seed}
+	s := suite.Suite{Only: c.Only, Time: time.Duration(c.Minutes * float64(time.Minute)), Short: c.Short, Seed: c.Seed}
 	if c.List {
 		return s.WriteScenarios(os.Stdout)
 	}

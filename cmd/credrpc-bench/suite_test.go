@@ -57,7 +57,7 @@ func TestSuite(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(dir, "suite.json")
-			out, err := run(t, "suite", "--quick", "--only", name, "--json", file)
+			out, err := run(t, "suite", "--short", "--only", name, "--json", file)
 			// A machine may be too slow for a deadline; then the command says so.
 			if missed := strings.Contains(out, "missed their deadline"); (err != nil) != missed || !strings.HasPrefix(out, name+" ") {
 				t.Fatalf("%v\n%s", err, out)
@@ -112,7 +112,7 @@ func TestSuiteList(t *testing.T) {
 // TestSuiteLeftOut lacks a Go toolchain.
 func TestSuiteLeftOut(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "suite.json")
-	cmd, _ := command(t, "suite", "--quick", "--only", "peers,loops", "--json", file)
+	cmd, _ := command(t, "suite", "--short", "--only", "peers,loops", "--json", file)
 	cmd.Env = append(cmd.Env, "PATH="+t.TempDir())
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), "peers is left out") || !strings.Contains(string(out), "\nloops ") {
@@ -125,7 +125,7 @@ func TestSuiteLeftOut(t *testing.T) {
 
 // TestSuiteNotRoot leaves out what acts as other users.
 func TestSuiteNotRoot(t *testing.T) {
-	cmd, _ := command(t, "suite", "--quick", "--only", "uids,flood")
+	cmd, _ := command(t, "suite", "--short", "--only", "uids,flood")
 	if os.Geteuid() == 0 {
 		cmd.Path = "/proc/self/exe" // the test program may be in a directory of root's
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}

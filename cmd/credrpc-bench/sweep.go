@@ -22,8 +22,8 @@ type sweepCommand struct {
 	Loops      []int       `placeholder:"N,..." help:"Numbers of event loops to try; without it powers of two up to the number of cores, and that number."`
 	GOMAXPROCS []int       `name:"gomaxprocs" placeholder:"N,..." help:"Values of GOMAXPROCS to try; without it powers of two up to twice the number of cores."`
 	GOGC       []string    `name:"gogc" default:"50,200,400,off" help:"Values of GOGC to try."`
-	Rounds     int         `default:"15" help:"Rounds in which every setting has every load once; at least 5."`
-	Verify     int         `default:"31" help:"Rounds of the comparison at the end; at least 5."`
+	Rounds     int         `default:"15" help:"Rounds in which every setting has every load once; at least ${rounds}."`
+	Verify     int         `default:"31" help:"Rounds of the comparison at the end; at least ${rounds}."`
 	Seconds    float64     `default:"0.25" help:"Length of a run."`
 	Payload    int         `default:"32" help:"Bytes of a call's payload."`
 	Seed       uint64      `default:"1" help:"Seed of the order of the settings."`
@@ -41,8 +41,8 @@ func (c *sweepCommand) Validate() error {
 	if len(c.Loads) == 0 {
 		return errors.New("there must be a load")
 	}
-	if c.Rounds < 5 || c.Verify < 5 {
-		return errors.New("--rounds and --verify must be at least 5: fewer say nothing")
+	if c.Rounds < report.MinRounds || c.Verify < report.MinRounds {
+		return fmt.Errorf("--rounds and --verify must be at least %d: fewer cannot show a difference", report.MinRounds)
 	}
 	for _, n := range append(slices.Clone(c.Loops), c.GOMAXPROCS...) {
 		if n < 1 || n > 1024 {

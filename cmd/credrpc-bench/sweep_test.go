@@ -12,7 +12,7 @@ import (
 // TestSweep tries one value of each setting, so shortly that it shows nothing else.
 func TestSweep(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "r.json")
-	out, err := run(t, "sweep", "--loads", "b4x1", "--loops", "2", "--gomaxprocs", "1", "--gogc", "off", "--rounds", "5", "--verify", "5", "--seconds", "0.02", "--json", file)
+	out, err := run(t, "sweep", "--loads", "b4x1", "--loops", "2", "--gomaxprocs", "1", "--gogc", "off", "--rounds", "6", "--verify", "6", "--seconds", "0.02", "--json", file)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -37,7 +37,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Whether something seems better, and there is a second report, is chance here.
-	if r := f.Reports[0]; f.Command != "sweep" || r.Name != "sweep" || len(r.Runs) != 6*5 || len(r.Pairs) != 6 || r.Pairs[0].Against != "" || r.Pairs[5].Against != "defaults" {
+	if r := f.Reports[0]; f.Command != "sweep" || r.Name != "sweep" || len(r.Runs) != 6*6 || len(r.Pairs) != 6 || r.Pairs[0].Against != "" || r.Pairs[5].Against != "defaults" {
 		t.Errorf("%+v", f)
 	}
 }
@@ -55,8 +55,8 @@ func TestPowers(t *testing.T) {
 
 func TestSweepUsage(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
-		{"--rounds 4", "at least 5"},
-		{"--verify 4", "at least 5"},
+		{"--rounds 5", "at least 6"},
+		{"--verify 5", "at least 6"},
 		{"--gogc 0", "neither off nor a percentage"},
 		{"--gogc on", "neither off nor a percentage"},
 		{"--loops 0", "no number of loops"},
