@@ -61,9 +61,14 @@ func TestShutdownWhileWary(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- srv.ListenAndServe(path) }()
 		awaitListening(t, path, served)
-		srv.mu.Lock()
-		srv.serving.beWary()
-		srv.mu.Unlock()
+		eventually(t, "it serves, which it begins after it listens", func() bool {
+			srv.mu.Lock()
+			defer srv.mu.Unlock()
+			if srv.serving != nil {
+				srv.serving.beWary()
+			}
+			return srv.serving != nil
+		})
 		var wg sync.WaitGroup
 		var connected atomic.Int32
 		for i := range 60 {
