@@ -2,8 +2,10 @@
 // without cgo, in a process of its own, with what the system does to it when things
 // go wrong.
 //
+//	start_test.go        a system call of its start fails
 //	inject_test.go       single system calls fail, by strace(1)
 //	descriptors_test.go  there are no descriptors left
+//	memory_test.go       callers do all that may cost memory
 //	kill_test.go         it is killed under load and started again, or started twice
 //	disk_test.go         the disk is full where rules are compiled to
 //

@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,17 @@ var buildDir string
 // program returns the path of the program, built without cgo.
 var program = sync.OnceValues(func() (path string, err error) {
 	if buildDir, err = os.MkdirTemp("", "faults"); err != nil {
+		return "", err
+	}
+	// A result in the cache of "go test" holds for directories that are as they were when
+	// the test looked into them.
+	err = filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if entry != nil && entry.IsDir() && len(entry.Name()) > 2 && strings.HasPrefix(entry.Name(), ".") {
+			return filepath.SkipDir
+		}
+		return err
+	})
+	if err != nil {
 		return "", err
 	}
 	path = filepath.Join(buildDir, "credrpc")
@@ -93,7 +105,13 @@ type process struct {
 // start starts a server on path.
 func start(t *testing.T, path string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: command(t, append([]string{"serve", "--listen", path}, args...)...), ended: make(chan struct{})}
+	return run(t, command(t, append([]string{"serve", "--listen", path}, args...)...))
+}
+
+// run starts a server by cmd.
+func run(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, ended: make(chan struct{})}
 	p.cmd.Stderr = &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
