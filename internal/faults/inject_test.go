@@ -88,39 +88,40 @@ func TestFaultyCalls(t *testing.T) {
 	lost := 0 // descriptors that were never closed since the kernel was not asked
 	level := p.descriptors()
 	for _, f := range faults {
-		for _, when := range occasions() {
-			l, injected := withFault(t, p, path, f, when)
-			for beats.stopped() {
-				t.Logf("%s=%s:when=%s again: this process did not run for a while", f.calls, f.errno, when)
-				var more int
-				l, more = withFault(t, p, path, f, when)
-				lost, injected = lost+closes(f, injected), more
-			}
-			total.runs++
-			total.answered += l.answered
-			total.failed += len(l.failed)
-			total.faults += injected
-			if injected > 0 {
-				total.met++
-			}
-			lost += closes(f, injected)
-			name := fmt.Sprintf("%s=%s:when=%s, injected %d times", f.calls, f.errno, when, injected)
-			if p.dead() {
-				t.Fatalf("%s: the server ended: %s", name, &p.log)
-			}
-			if len(l.bad) > 0 || len(l.failed) > injected || f.harmless && len(l.failed) > 0 {
-				t.Errorf("%s: %d answered; failed %q; wrong %q", name, l.answered, l.failed, l.bad)
-			}
-			for range 3 {
-				if err := ordinary(&client.Client{Path: path}, []byte("afterwards")); err != nil {
-					t.Fatalf("%s: afterwards: %v", name, err)
+		t.Run(f.calls+"="+f.errno, func(t *testing.T) {
+			for _, when := range occasions() {
+				l, injected := withFault(t, p, path, f, when)
+				for beats.stopped() {
+					t.Logf("when=%s again: this process did not run for a while", when)
+					lost += closes(f, injected)
+					l, injected = withFault(t, p, path, f, when)
 				}
+				total.runs++
+				total.answered += l.answered
+				total.failed += len(l.failed)
+				total.faults += injected
+				if injected > 0 {
+					total.met++
+				}
+				lost += closes(f, injected)
+				name := fmt.Sprintf("when=%s, injected %d times", when, injected)
+				if p.dead() {
+					t.Fatalf("%s: the server ended: %s", name, &p.log)
+				}
+				if len(l.bad) > 0 || len(l.failed) > injected || f.harmless && len(l.failed) > 0 {
+					t.Errorf("%s: %d answered; failed %q; wrong %q", name, l.answered, l.failed, l.bad)
+				}
+				for range 3 {
+					if err := ordinary(&client.Client{Path: path}, []byte("afterwards")); err != nil {
+						t.Fatalf("%s: afterwards: %v", name, err)
+					}
+				}
+				eventually(t, name+": descriptors are closed", func() bool { return p.descriptors() <= level+lost })
 			}
-			eventually(t, name+": descriptors are closed", func() bool { return p.descriptors() <= level+lost })
-		}
-		if used := p.used(300 * time.Millisecond); used > 0.3 {
-			t.Errorf("%s=%s: the idle server uses %.2f of a processor afterwards", f.calls, f.errno, used)
-		}
+			if used := p.used(300 * time.Millisecond); used > 0.3 {
+				t.Errorf("the idle server uses %.2f of a processor afterwards", used)
+			}
+		})
 	}
 	if lines := strings.Count(p.log.String(), "\n"); lines > 50 {
 		t.Errorf("it has logged %d lines: %s", lines, &p.log)
@@ -193,6 +194,7 @@ func withFault(t *testing.T, p *process, path string, f fault, when string) (l *
 	t.Helper()
 	s := trace(t, p, f, when)
 	l = callers(path)
+	s.settle()
 	return l, s.detach()
 }
 
@@ -226,6 +228,23 @@ func trace(t *testing.T, p *process, f fault, when string) *tracer {
 		return strings.Contains(s.log.String(), " attached") || p.dead()
 	})
 	return s
+}
+
+// settle waits until the server makes no more of the calls that are watched: one that
+// is under way when strace leaves fails in yet another way.
+func (s *tracer) settle() {
+	s.t.Helper()
+	size := int64(-1)
+	eventually(s.t, "the server rests", func() bool {
+		before := size
+		info, err := os.Stat(s.out)
+		if err != nil {
+			s.t.Fatalf("%v: %s", err, &s.log)
+		}
+		size = info.Size()
+		time.Sleep(15 * time.Millisecond)
+		return size == before
+	})
 }
 
 // detach lets the server go on by itself, and returns how many of its calls were made
