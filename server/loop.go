@@ -1,6 +1,7 @@
 package server
 
 import (
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -56,7 +57,9 @@ func newLoop(run *serving) (*loop, error) {
 	if l.poller, err = netpoll.OpenPoller(); err != nil {
 		return nil, err
 	}
-	l.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if l.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		l.wakeup, err = -1, os.NewSyscallError("eventfd", err)
+	}
 	if err == nil {
 		err = l.poller.AddRead(&netpoll.PollAttachment{FD: l.wakeup}, false)
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -91,13 +92,13 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 	}
 	var err error
 	if s.watch, err = newWatch(s); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("server: make the watch: %w", err)
 	}
 	for range lim.loops {
 		l, err := newLoop(s)
 		if err != nil {
 			s.closePollers()
-			return nil, err
+			return nil, fmt.Errorf("server: make an event loop: %w", err)
 		}
 		s.loops = append(s.loops, l)
 	}

@@ -1,0 +1,99 @@
+package faults
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"credrpc/client"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestNoDescriptorsLeft has callers take every descriptor that a server may have, and
+// others call meanwhile. These wait in the backlog, are all answered once there is
+// room, and the server does next to nothing until then.
+func TestNoDescriptorsLeft(t *testing.T) {
+	const limit = 64
+	// Silent connections are closed after five seconds, and the next take their place.
+	hoarded, watched := 2*limit, 3*time.Second
+	if whole() {
+		hoarded, watched = 8*limit, 15*time.Second
+	}
+	path := filepath.Join(tempDir(t), "s")
+	p := start(t, path)
+	if !p.serving() {
+		t.Fatalf("it did not start: %s", &p.log)
+	}
+	ordinary(&client.Client{Path: path}, nil) // what is opened at the first call
+	level := p.descriptors()
+	// The runtime has raised the limit to the hard one before main began.
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+		t.Fatal(err)
+	}
+	// One that was inherited may be beyond the limit.
+	full := func() bool { return p.descriptors() >= limit }
+
+	var used float64
+	beats := startPulse(t)
+	for {
+		idle := hoard(t, path, hoarded)
+		eventually(t, "all descriptors are taken", full)
+		waiting := make(chan error, 40)
+		for i := range cap(waiting) {
+			go func() {
+				waiting <- ordinary(&client.Client{Path: path}, fmt.Appendf(nil, "call %d", i))
+			}()
+		}
+		used = p.used(watched)
+		stayedFull := full()
+		if p.dead() {
+			t.Fatalf("the server ended: %s", &p.log)
+		}
+		for _, c := range idle {
+			c.Close()
+		}
+		began := time.Now()
+		for i := range cap(waiting) {
+			if err := <-waiting; err != nil {
+				t.Errorf("a call that waited: %v", err)
+			}
+			if i == 0 {
+				t.Logf("the first answer came %v after there was room", time.Since(began))
+			}
+		}
+		t.Logf("all %d that waited were answered after %v; while full it used %.1f %% of a processor", cap(waiting), time.Since(began), 100*used)
+		if stopped := beats.stopped(); stayedFull {
+			break
+		} else if !stopped {
+			t.Fatalf("it has %d descriptors, want %d, after %v", p.descriptors(), limit, watched)
+		}
+	}
+	if used > 0.05 {
+		t.Errorf("it used %.1f %% of a processor while it was full", 100*used)
+	}
+	if lines := strings.Count(p.log.String(), "\n"); lines > 10 {
+		t.Errorf("it has logged %d lines: %s", lines, &p.log)
+	}
+	if l := callers(path); len(l.bad) > 0 || len(l.failed) > 0 {
+		t.Errorf("afterwards: %v %v", l.failed, l.bad)
+	}
+	eventually(t, "descriptors are closed", func() bool { return p.descriptors() <= level })
+}
+
+// hoard makes connections that send nothing.
+func hoard(t *testing.T, path string, n int) (idle []net.Conn) {
+	t.Helper()
+	for range n {
+		c, err := dial(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		idle = append(idle, c)
+	}
+	return idle
+}
