@@ -60,10 +60,8 @@ func TestShutdownWhileWary(t *testing.T) {
 		path := socketPath(t)
 		served := make(chan error, 1)
 		go func() { served <- srv.ListenAndServe(path) }()
-		awaitListening(t, path, served)
-		srv.mu.Lock()
-		srv.serving.beWary()
-		srv.mu.Unlock()
+		eventually(t, "the server serves", func() bool { return running(srv) != nil })
+		running(srv).beWary()
 		var wg sync.WaitGroup
 		var connected atomic.Int32
 		for i := range 60 {
