@@ -50,7 +50,7 @@ func appendOffer(dst []byte, socket, control node) []byte {
 func parseOffer(message []byte) (socket, control node, err error) {
 	numbers, ok := strings.CutPrefix(string(message), offerHead)
 	if !ok || len(message) != offerSize {
-		return node{}, node{}, fmt.Errorf("the running server says %.40q, want an offer of this version: stop it, and start this one", message)
+		return node{}, node{}, fmt.Errorf("the running server says %.19q, want an offer of this version: stop it, and start this one", message)
 	}
 	next := func() (n uint64) {
 		n, numbers = binary.BigEndian.Uint64([]byte(numbers)), numbers[8:]
@@ -81,7 +81,7 @@ func receiveOffer(conn *net.UnixConn) (message []byte, fds []int, err error) {
 	case refused:
 		err = fmt.Errorf("%w: %s", ErrNoOffer, reason)
 	case len(fds) != offeredCount || flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0:
-		err = fmt.Errorf("the running server says %.40q and passes %d descriptors, want an offer with %d: stop it, and start this one", message, len(fds), offeredCount)
+		err = fmt.Errorf("the running server says %.19q and passes %d descriptors, want an offer with %d: stop it, and start this one", message, len(fds), offeredCount)
 	}
 	if err != nil {
 		closeAll(fds)
