@@ -223,7 +223,8 @@ func TestOthersDoNotTakeOver(t *testing.T) {
 		if line := a.line(); line != "ready" {
 			t.Fatal(line)
 		}
-		err := (&Server{Handler: echo, Takeover: true, Mode: 0o666}).ListenAndServe(path)
+		taken := func() error { return errors.New("it was offered the place, and trusts that") }
+		err := (&Server{Handler: echo, Takeover: true, Mode: 0o666, Listening: taken}).ListenAndServe(path)
 		if err == nil || !strings.Contains(err.Error(), "user 1000") {
 			t.Errorf("got %v", err)
 		}

@@ -133,7 +133,7 @@ func TestTakeovers(t *testing.T) {
 // TestTakeoverKilled kills the running server or its successor at moments all over the
 // successor's start. Whatever is left, the next server starts at once.
 func TestTakeoverKilled(t *testing.T) {
-	const moments = 12
+	const moments = 8
 	dir := tempDir(t)
 	begin := time.Now()
 	takeOver(t, filepath.Join(dir, "measure")).end()

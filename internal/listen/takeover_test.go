@@ -3,6 +3,7 @@ package listen
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -215,12 +216,56 @@ func TestEndingServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.file.Withdraw()
+	select {
+	case _, taken := <-s.asker:
+		if taken {
+			t.Error("it is taken over")
+		}
+	case <-time.After(patience):
+		t.Error("it waits for a successor that says nothing")
+	}
 	if err := next.Claim(); err == nil || !strings.Contains(err.Error(), errEnding.Error()) {
 		t.Errorf("got %v", err)
 	}
 	next.File.Withdraw()
 	unix.Close(next.Listener)
 	newServer(t, path)
+}
+
+// TestHear hears the last word of somebody who has left something unread, and of
+// somebody who says nothing.
+func TestHear(t *testing.T) {
+	path := socketPath(t)
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, unread := range []bool{false, true} {
+		for _, word := range []string{"", "no: reason"} {
+			c, err := net.Dial("unixpacket", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := l.AcceptUnix()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if unread {
+				c.Write([]byte(take))
+			}
+			if word != "" {
+				other.Write([]byte(word))
+			}
+			other.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			said, err := hear(c.(*net.UnixConn))
+			if said != word || word == "" && err != io.EOF || word != "" && err != nil {
+				t.Errorf("unread %v, word %q: heard %q, %v", unread, word, said, err)
+			}
+			c.Close()
+		}
+	}
 }
 
 // TestOffers has running servers offer what a successor must not take.
