@@ -49,7 +49,7 @@ func (w *worker) accept() backlogState {
 		if l.retired || w.run.stopping.Load() {
 			return backlogEmpty
 		}
-		if w.run.closing.Load() && w.run.ln.inherited {
+		if w.run.closing.Load() && w.run.ln.leaves.Load() {
 			return backlogEmpty // the backlog is for whoever holds the listener next
 		}
 		if w.run.ln.mode == sys.Yield && w.run.lingering.Load() > 2*maxLingering {

@@ -29,6 +29,10 @@ var (
 	// ErrServerClosed is what Serve returns after [Server.Shutdown] or
 	// [Server.Close].
 	ErrServerClosed = errors.New("server: closed")
+
+	// ErrTakenOver is what ListenAndServe returns when another server has taken the
+	// socket over and every call in flight here is answered. See [Server.Takeover].
+	ErrTakenOver = errors.New("server: another one has taken the socket over")
 )
 
 // A ListenerError reports a listener that cannot serve calls.

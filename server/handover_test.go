@@ -60,8 +60,7 @@ func TestShutdownWhileWary(t *testing.T) {
 		path := socketPath(t)
 		served := make(chan error, 1)
 		go func() { served <- srv.ListenAndServe(path) }()
-		awaitListening(t, path, served)
-		eventually(t, "it serves", func() bool { return running(srv) != nil })
+		eventually(t, "the server serves", func() bool { return running(srv) != nil })
 		running(srv).beWary()
 		var wg sync.WaitGroup
 		var connected atomic.Int32

@@ -29,7 +29,7 @@ import (
 type actor struct {
 	t     testing.TB
 	cmd   *exec.Cmd
-	stdin io.Closer
+	stdin io.WriteCloser
 	lines *bufio.Scanner
 	log   *lockedBuffer
 }
@@ -44,6 +44,9 @@ var roles = map[string]func(args []string) error{
 	"connect": actConnect,
 	"repeat":  actRepeat,
 	"unread":  actUnread,
+	"ask":     actAsk,
+	"inherit": actInherit,
+	"succeed": actSucceed,
 	"write":   actWrite,
 	"serve":   actServe,
 	"silent":  actSilent,

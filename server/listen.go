@@ -2,11 +2,11 @@ package server
 
 import (
 	"errors"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"credrpc/internal/listen"
 	"credrpc/internal/sys"
@@ -20,27 +20,32 @@ const backlog = 4096
 
 // A listener is a listening socket and what has to be undone at the end.
 type listener struct {
-	fd        int      // non-blocking, SO_PASSCRED set
-	inherited bool     // made by somebody else, who may go on with it
-	mode      sys.Mode // Yield if callers can pass descriptors
-	early     bool     // callers that are in the backlog at the start can
+	fd        int         // non-blocking, SO_PASSCRED set
+	leaves    atomic.Bool // the backlog is left to whoever goes on with the listener
+	mode      sys.Mode    // Yield if callers can pass descriptors
+	early     bool        // callers that are in the backlog at the start can
 	endOnce   sync.Once
 	closeMore func() // closes what belongs to the listener besides fd; may be nil
 
-	file *listen.File // that was made here; nil for an inherited listener
+	file       *listen.File       // that was made here or taken over; nil for an inherited listener
+	succession *listen.Succession // of the running server, whose place is to be claimed, or nil
 }
 
-// newListener makes a listening socket at path, or of an abstract name.
-func newListener(path string, mode fs.FileMode, owner, group *uint32) (*listener, error) {
+// newListener makes a listening socket at path, or of an abstract name. With offer
+// another server can take it over.
+func newListener(path string, o listen.Options, offer bool) (*listener, error) {
 	fd, errno := sys.Stream()
 	if errno != 0 {
 		return nil, os.NewSyscallError("socket", errno)
 	}
 	ln := &listener{fd: fd}
 	var err error
-	ln.file, err = listen.Bind(fd, path, listen.Options{Mode: mode, Owner: owner, Group: group})
+	ln.file, err = listen.Bind(fd, path, o)
 	if err == nil {
 		err = ln.setOptions()
+	}
+	if err == nil && offer {
+		err = ln.file.Offer(fd)
 	}
 	if err == nil {
 		err = os.NewSyscallError("listen", unix.Listen(fd, backlog))
@@ -79,16 +84,12 @@ func adopt(l *net.UnixListener, log *slog.Logger) (*listener, error) {
 	if l == nil {
 		return nil, &ListenerError{Reason: "is nil"}
 	}
-	file, err := l.File()
-	if err != nil {
-		return nil, &ListenerError{Reason: err.Error()}
-	}
-	defer file.Close()
-	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	fd, err := duplicate(l)
 	if err != nil {
 		return refuse(err.Error())
 	}
-	ln := &listener{fd: fd, inherited: true, closeMore: func() { l.Close() }}
+	ln := &listener{fd: fd, closeMore: func() { l.Close() }}
+	ln.leaves.Store(true)
 	if kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
 		unix.Close(fd)
 		return refuse("is no stream socket; need network \"unix\", in a socket unit ListenStream=")
@@ -109,6 +110,18 @@ func adopt(l *net.UnixListener, log *slog.Logger) (*listener, error) {
 			"listener", l.Addr().String())
 	}
 	return ln, nil
+}
+
+// duplicate returns a duplicate of l's descriptor. l.File would make the socket
+// blocking for a moment, and with it that of another server who still accepts from it:
+// a leader would stay in accept(2) until the next caller.
+func duplicate(l *net.UnixListener) (fd int, err error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	controlErr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(controlErr, os.NewSyscallError("fcntl F_DUPFD_CLOEXEC", err))
 }
 
 // withdraw removes the socket file, if it is still the one that was made here,
@@ -133,8 +146,11 @@ func (ln *listener) end(inert int) {
 }
 
 // close ends the listener and gives its descriptor back, which nobody may be
-// using.
+// using. A place that was not claimed stays that of the running server.
 func (ln *listener) close() {
+	if ln.succession != nil {
+		ln.succession.Decline()
+	}
 	ln.end(ln.fd)
 	unix.Close(ln.fd)
 }

@@ -14,6 +14,7 @@ import (
 
 	"credrpc/accessdb"
 	"credrpc/frame"
+	"credrpc/internal/listen"
 )
 
 // Defaults of the fields of [Server].
@@ -131,6 +132,17 @@ type Server struct {
 	// up every other call while it runs. If it panics the caller is refused.
 	Audit func(AccessDecision)
 
+	// Takeover makes ListenAndServe take the socket over from a Server with Takeover
+	// that runs at the path, of the same user, and offer it to the next one, through
+	// the control socket path + ".takeover" of mode 0600. No caller is refused: the
+	// running server goes on until Listening has returned here, then stops accepting,
+	// answers what it has accepted and returns [ErrTakenOver], and who connects
+	// meanwhile is answered by this one. If anything fails before, the running server
+	// just goes on. Mode, and Owner and Group if set, must be those of the socket
+	// file. Where no server runs it is made. Limits and rates begin anew. A takeover
+	// fails after a minute without progress. Serve does not take over ([*ConfigError]).
+	Takeover bool
+
 	// Listening, if set, is called once, when the socket listens and the server has
 	// opened all that it needs, before the first call is accepted. An error ends
 	// Serve, which returns it. It is the place to give up privileges: see package
@@ -145,13 +157,15 @@ type Server struct {
 	Logger *slog.Logger
 
 	mu       sync.Mutex
-	starting bool     // Serve has a listener and has called Listening; guarded by mu
+	starting bool     // Serve has a listener, and Listening or a server that hands it over has not answered yet; guarded by mu
 	serving  *serving // set by Serve; guarded by mu
 	closed   bool     // Shutdown or Close was called; guarded by mu
 }
 
 // Serve answers calls that arrive at l until Shutdown, Close or a failure, and
 // returns [ErrServerClosed] or the failure. It takes l over and closes it.
+// Processes may serve on one socket, one after the other or together, if all leave it
+// non-blocking: Fd of an [os.File] that [net.UnixListener.File] made does not.
 //
 // l must be a [*net.UnixListener] of network "unix", also one that was
 // inherited ([net.FileListener]); anything else is a [*ListenerError]. Serve
@@ -161,6 +175,9 @@ type Server struct {
 // [ErrNoHandler] and [ErrServing].
 func (s *Server) Serve(l net.Listener) error {
 	limits, err := s.prepare()
+	if err == nil && s.Takeover {
+		err = &ConfigError{"Takeover", "is set, but whoever made the listener hands it on; Serve does not"}
+	}
 	if err != nil {
 		if l != nil {
 			l.Close()
@@ -192,7 +209,7 @@ func (s *Server) Serve(l net.Listener) error {
 // which is locked as long as the server lives and never removed. A socket file
 // that nobody listens on is replaced; [ErrAddressInUse] reports a live server,
 // [ErrNotSocket] any other file. At the end the socket file is removed, if it
-// is still the one that was made here.
+// is still the one that was made here. [Server.Takeover] hands it on instead.
 func (s *Server) ListenAndServe(path string) error {
 	limits, err := s.prepare()
 	if err != nil {
@@ -201,11 +218,18 @@ func (s *Server) ListenAndServe(path string) error {
 	if strings.HasPrefix(path, "@") && (s.Mode != 0 || s.Owner != nil || s.Group != nil) {
 		return &ConfigError{"Mode, Owner, Group", fmt.Sprintf("%q is abstract, no permissions protect it", path)}
 	}
-	mode := s.Mode
-	if mode == 0 {
-		mode = 0o600
+	if strings.HasPrefix(path, "@") && s.Takeover {
+		return &ConfigError{"Takeover", fmt.Sprintf("%q is abstract, no lock protects it", path)}
 	}
-	ln, err := newListener(path, mode, s.Owner, s.Group)
+	o := listen.Options{Mode: s.Mode, Owner: s.Owner, Group: s.Group}
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	open := newListener
+	if s.Takeover {
+		open = takeOrMake
+	}
+	ln, err := open(path, o, s.Takeover)
 	if err != nil {
 		return fmt.Errorf("server: listen on %q: %w", path, err)
 	}
@@ -252,7 +276,11 @@ func (s *Server) serve(ln *listener, lim limits) error {
 	if s.Ready != nil {
 		s.Ready()
 	}
-	return run.wait()
+	err = run.wait()
+	if err == ErrTakenOver {
+		err = s.drain(lim, err)
+	}
+	return err
 }
 
 // start makes the loops and lets them run, unless s was closed before.
@@ -268,14 +296,14 @@ func (s *Server) start(ln *listener, lim limits) (*serving, error) {
 	return run, nil
 }
 
-// begin lets run start once Listening agrees.
+// begin lets run start once Listening agrees and the listener is its own.
 func (s *Server) begin(run *serving) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.unusedLocked(); err != nil {
 		return err
 	}
-	if err := s.listeningLocked(); err != nil {
+	if err := s.agreeLocked(run.ln); err != nil {
 		return err
 	}
 	if s.closed {
@@ -286,18 +314,21 @@ func (s *Server) begin(run *serving) error {
 	return nil
 }
 
-// listeningLocked calls Listening, with mu unlocked meanwhile.
-func (s *Server) listeningLocked() error {
-	if s.Listening == nil {
-		return nil
-	}
+// agreeLocked calls Listening and has ln handed over if it is another server's, with
+// mu unlocked meanwhile.
+func (s *Server) agreeLocked(ln *listener) error {
 	s.starting = true
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		s.starting = false
 	}()
-	return s.Listening()
+	if s.Listening != nil {
+		if err := s.Listening(); err != nil {
+			return err
+		}
+	}
+	return s.claim(ln)
 }
 
 // Shutdown ends the server without losing a call: it takes no new connections,

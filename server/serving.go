@@ -55,6 +55,7 @@ type serving struct {
 
 	watchers  atomic.Int32  // loops that do not rest: there is always one
 	unretired atomic.Int32  // loops that still accept
+	retired   chan struct{} // closed when none does
 	drained   chan struct{} // closed when nothing is accepted and nothing in flight
 	drainOnce sync.Once
 	stopped   chan struct{} // closed when every goroutine has ended
@@ -82,6 +83,7 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 		},
 		stop:    make(chan struct{}),
 		ended:   make(chan struct{}),
+		retired: make(chan struct{}),
 		drained: make(chan struct{}),
 		stopped: make(chan struct{}),
 	}
@@ -138,6 +140,10 @@ func (s *serving) start() {
 		s.goroutines.Add(1)
 		go s.overseer.main()
 	}
+	if s.ln.offers() {
+		s.goroutines.Add(1)
+		go s.awaitSuccessor()
+	}
 	for _, l := range s.loops {
 		s.summon(l)
 	}
@@ -164,11 +170,17 @@ func (s *serving) fail(err error) {
 	s.stopAll()
 }
 
-// stopAccepting makes the loops retire from accepting and Serve return.
+// stopAccepting gives up the socket file and retires.
 func (s *serving) stopAccepting() {
 	s.closing.Store(true)
 	s.ln.withdraw()
-	s.end(ErrServerClosed)
+	s.retire(ErrServerClosed)
+}
+
+// retire makes the loops retire from accepting and Serve return err.
+func (s *serving) retire(err error) {
+	s.closing.Store(true)
+	s.end(err)
 	for _, l := range s.loops {
 		l.wake()
 	}
@@ -179,6 +191,7 @@ func (s *serving) stopAccepting() {
 // listener.
 func (s *serving) loopRetired() {
 	if s.unretired.Add(-1) == 0 {
+		close(s.retired)
 		s.ln.end(s.loops[0].wakeup)
 		s.noteDrained()
 	}

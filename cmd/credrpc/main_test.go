@@ -215,6 +215,7 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --rate-per-uid=1 --burst-per-uid=-1", "--burst-per-uid"},
 		{"serve --listen P --burst-per-uid=1", "--rate-per-uid"},
 		{"serve --listen @abstract --mode 0660", "abstract"},
+		{"serve --listen @abstract --takeover", "abstract"},
 		{"serve --listen P --loops=-1", "--loops"},
 		{"serve --listen P --no-such-flag", `Run "credrpc serve --help"`},
 		{"rules check --no-such-flag", `Run "credrpc rules check --help"`},

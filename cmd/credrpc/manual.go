@@ -9,7 +9,8 @@ var manualSections = manpage.Sections{
 	{Title: "EXIT STATUS", Text: `call: 0 answered; 1 the server answered an error; 2 wrong usage; 3 the server
 could not be reached, was too slow, or broke the protocol.
 
-serve: 0 after SIGTERM or SIGINT; 1 failed; 2 wrong usage.
+serve: 0 after SIGTERM or SIGINT, and when another server has taken the socket
+over; 1 failed; 2 wrong usage.
 
 ipcserver: see above.
 
@@ -18,6 +19,18 @@ usage; 111 rules that are wrong or cannot be read or written.`},
 	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
 second one comes. SIGHUP makes it load the file of rules; if that cannot be loaded
 the rules in force stay, and the log says why.`},
+	{Title: "TAKEOVER", Text: `A server that was started with serve --takeover is replaced by starting the next one
+with --takeover at the same path, as the same user. The new one loads its rules,
+gives up what --sandbox says, and only then asks the running one to stop accepting.
+That one answers what it has accepted, and exits 0. Callers who connect meanwhile wait
+in the backlog, and the new one answers them: no caller is refused or left without an
+answer. If the new one fails before, it exits 1 and the running one goes on. It fails
+too if the socket has another mode than --mode says, or another owner or group than
+--owner and --group say. Calls in flight and rates are counted anew. Who supervises
+servers by their process must expect another one.
+
+If one of them is killed in between, the other serves or nobody does; then the next
+server starts as usual.`},
 	{Title: "SANDBOX", Text: `With serve --sandbox the server gives up, before the first call, all capabilities
 but those of --sandbox-capability, all files but those below, core dumps, being
 traced by its own user, and all system calls but those that serving needs: it makes
@@ -38,7 +51,9 @@ ABI 8 they can send signals to other processes of the server's user.
 The program must be built without cgo (CGO_ENABLED=0); otherwise serve says so and
 ends. It needs Linux 3.17, and 5.13 or newer with Landlock for files.`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
-server lives and stays when it ends.`},
+server lives and stays when it ends. With serve --takeover there is also a socket
+with the suffix .takeover and mode 0600, at which only root and the server's user are
+heard.`},
 	{Title: "EXAMPLES", Text: `Rules that let user 1000 call, and nobody else; a server that answers who is
 calling; a call.
 

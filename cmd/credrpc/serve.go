@@ -39,6 +39,7 @@ type serveCommand struct {
 	BurstPerUID    int           `name:"burst-per-uid" placeholder:"N" help:"Most calls of one user at once after a pause (what rate-per-uid allows in a tenth of a second, and at least 1)."`
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
+	Takeover       bool          `help:"Take the socket over from a server of the same user that runs with --takeover, without refusing a caller; where none runs make it. See TAKEOVER in the manual."`
 	sandboxFlags
 	execFlags
 }
@@ -76,7 +77,7 @@ func (c *serveCommand) Run(s streams) error {
 	for stopping := false; !stopping; {
 		select {
 		case err = <-served:
-			return err
+			return c.ended(s, err)
 		case <-hangUp:
 			reload(rules, srv.Logger)
 		case <-signals.Done():
@@ -90,9 +91,19 @@ func (c *serveCommand) Run(s streams) error {
 	defer cancel()
 	err = srv.Shutdown(ctx)
 	if err := <-served; !errors.Is(err, server.ErrServerClosed) {
-		return err
+		return c.ended(s, err)
 	}
 	return err
+}
+
+// ended returns err, with which the server has ended by itself, unless all is well: it
+// was taken over and all is answered.
+func (c *serveCommand) ended(s streams, err error) error {
+	if err != server.ErrTakenOver {
+		return err
+	}
+	fmt.Fprintf(s.err, "credrpc: taken over on %s\n", c.Listen)
+	return nil
 }
 
 // openRules opens the access rules, or returns nil if there are to be none.
@@ -131,6 +142,9 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 	if strings.HasPrefix(c.Listen, "@") {
 		if c.Mode != defaultMode || c.Owner != "" || c.Group != "" {
 			return nil, usageError("--mode, --owner, --group: %q is abstract, no permissions protect it", c.Listen)
+		}
+		if c.Takeover {
+			return nil, usageError("--takeover: %q is abstract, no lock protects it", c.Listen)
 		}
 		mode = 0
 	}
@@ -179,6 +193,7 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		BurstPerUID:    c.BurstPerUID,
 		RequestTimeout: min(c.Timeout, server.DefaultRequestTimeout),
 		CallTimeout:    c.Timeout,
+		Takeover:       c.Takeover,
 		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
 		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
 	}, nil

@@ -1,6 +1,3 @@
-// Package listen gives a listening socket its name: an abstract one, or a socket
-// file that at no moment is open to more than its mode says, and that is taken
-// from nobody.
 package listen
 
 import (
@@ -10,7 +7,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 
 	"credrpc/internal/sys"
 
@@ -37,15 +33,6 @@ type Options struct {
 	KeepStale bool
 }
 
-// A File is the socket file of one socket and the lock that protects it. That of
-// an abstract name is neither.
-type File struct {
-	path     string // "" without a file
-	dev, ino uint64
-	lock     *os.File
-	once     sync.Once
-}
-
 // Bind binds fd, which does not listen yet, to path, or to the abstract name that
 // follows an "@". Nobody can connect before listen(2), so that mode and owner
 // hold for the first client.
@@ -60,7 +47,7 @@ func Bind(fd int, path string, o Options) (*File, error) {
 	if !ok {
 		return nil, fmt.Errorf("want 1 to %d bytes without NUL: %w", sys.MaxPath, unix.EINVAL)
 	}
-	f := new(File)
+	f := &File{owned: true}
 	var err error
 	if strings.HasPrefix(path, "@") {
 		err = bindAbstract(fd, path)
@@ -95,7 +82,7 @@ func (f *File) bind(fd int, path string, address *sys.Address, o Options) error 
 		}
 	}
 	var err error
-	if f.lock, err = lock(path + ".lock"); err != nil {
+	if f.lock, err = lock(path + lockSuffix); err != nil {
 		return err
 	}
 	if !o.KeepStale {
@@ -103,44 +90,8 @@ func (f *File) bind(fd int, path string, address *sys.Address, o Options) error 
 			return err
 		}
 	}
-	// The file is made with the mode of the socket less the umask (unix(7)).
-	if err := unix.Fchmod(fd, uint32(o.Mode)); err != nil {
-		return os.NewSyscallError("fchmod", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		return os.NewSyscallError("bind", err)
-	}
-	// O_PATH pins the file: what follows cannot be led to another.
-	file, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("open", err)
-	}
-	defer unix.Close(file)
-	var stat unix.Stat_t
-	if err := unix.Fstat(file, &stat); err != nil {
-		return os.NewSyscallError("fstat", err)
-	}
-	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
-		return ErrNotSocket
-	}
-	f.path, f.dev, f.ino = path, stat.Dev, stat.Ino
-	if o.Owner != nil || o.Group != nil {
-		uid, gid := -1, -1 // leave as they are, see chown(2)
-		if o.Owner != nil {
-			uid = int(*o.Owner)
-		}
-		if o.Group != nil {
-			gid = int(*o.Group)
-		}
-		if err := unix.Fchownat(file, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
-			return os.NewSyscallError("fchownat", err)
-		}
-	}
-	// What the umask took away.
-	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(file), uint32(o.Mode)); err != nil {
-		return os.NewSyscallError("chmod", err)
-	}
-	return nil
+	f.socket, err = makeNode(fd, path, o)
+	return err
 }
 
 // lock takes the lock of a socket path, which lasts until the file is closed. Of
@@ -188,16 +139,63 @@ func removeStale(path string, address *sys.Address) error {
 	return os.NewSyscallError("unlink", unix.Unlink(path))
 }
 
-// Withdraw removes the socket file, if it is still the one that was made here,
-// and gives up the lock, so that a successor can start. It may be called again.
-func (f *File) Withdraw() {
-	f.once.Do(func() {
-		var stat unix.Stat_t
-		if f.path != "" && unix.Lstat(f.path, &stat) == nil && stat.Dev == f.dev && stat.Ino == f.ino {
-			unix.Unlink(f.path)
+// A node is a socket in the file system. The zero value is none.
+type node struct {
+	path     string
+	dev, ino uint64
+}
+
+// makeNode binds fd to path and gives the file its mode and owner. If it fails after
+// the file was made it returns the node beside the error.
+func makeNode(fd int, path string, o Options) (n node, err error) {
+	// The file is made with the mode of the socket less the umask (unix(7)).
+	if err := unix.Fchmod(fd, uint32(o.Mode)); err != nil {
+		return n, os.NewSyscallError("fchmod", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return n, os.NewSyscallError("bind", err)
+	}
+	// O_PATH pins the file: what follows cannot be led to another.
+	file, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return n, os.NewSyscallError("open", err)
+	}
+	defer unix.Close(file)
+	var stat unix.Stat_t
+	if err := unix.Fstat(file, &stat); err != nil {
+		return n, os.NewSyscallError("fstat", err)
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return n, ErrNotSocket
+	}
+	n = node{path, stat.Dev, stat.Ino}
+	if o.Owner != nil || o.Group != nil {
+		uid, gid := -1, -1 // leave as they are, see chown(2)
+		if o.Owner != nil {
+			uid = int(*o.Owner)
 		}
-		if f.lock != nil {
-			f.lock.Close()
+		if o.Group != nil {
+			gid = int(*o.Group)
 		}
-	})
+		if err := unix.Fchownat(file, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {
+			return n, os.NewSyscallError("fchownat", err)
+		}
+	}
+	// What the umask took away.
+	err = unix.Chmod("/proc/self/fd/"+strconv.Itoa(file), uint32(o.Mode))
+	return n, os.NewSyscallError("chmod", err)
+}
+
+// stat looks at what is at n's path, and reports whether that is n.
+func (n node) stat() (stat unix.Stat_t, same bool) {
+	same = n.path != "" && unix.Lstat(n.path, &stat) == nil &&
+		stat.Mode&unix.S_IFMT == unix.S_IFSOCK && stat.Dev == n.dev && stat.Ino == n.ino
+	return stat, same
+}
+
+// remove removes the file if it is still n.
+func (n node) remove() {
+	if _, same := n.stat(); same {
+		unix.Unlink(n.path)
+	}
 }
