@@ -74,10 +74,10 @@ func (s *Server) claim(ln *listener) error {
 		return nil
 	}
 	s.mu.Lock()
-	err := s.unusedLocked()
+	closed := s.closed
 	s.mu.Unlock()
-	if err != nil {
-		return err
+	if closed {
+		return ErrServerClosed // while Listening lasted
 	}
 	if err := ln.succession.Claim(); err != nil {
 		return fmt.Errorf("server: taking over: %w", err)
