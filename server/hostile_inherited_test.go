@@ -98,7 +98,7 @@ func TestInheritedOptions(t *testing.T) {
 // TestConnectionsTakeNoDescriptors looks at the options of the listener and of
 // an accepted connection.
 func TestConnectionsTakeNoDescriptors(t *testing.T) {
-	srv := &Server{Handler: echo}
+	srv := &Server{Handler: echo, Loops: 1}
 	path := start(t, srv)
 	run := running(srv)
 	c := dial(t, path)
