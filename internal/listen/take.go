@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNoOffer reports a path at which nobody offers a place.
-var ErrNoOffer = errors.New("nobody offers to hand it on")
+var ErrNoOffer = errors.New("nobody offers to hand it on: start the running server with Takeover (credrpc serve --takeover) too")
 
 // A Succession is the place of a running server, which has been offered and not yet
 // been taken.
