@@ -34,7 +34,8 @@
 // the shared listener and the connections that wait in it. A worker (worker.go) is
 // a goroutine that leads a loop or runs handlers. A loop has one leader at a
 // time; only the leader polls. Where there are several loops, one of them waits for
-// callers and the others rest, until it finds the backlog full for milliseconds.
+// callers and the others rest, until it finds that callers compete with it for the
+// processors (contention.go) or that the backlog has not been empty for long.
 //
 // A connection (conn.go) is owned by exactly one goroutine, or it is parked:
 // then it stands in its loop's table, guarded by the loop's mutex, and whoever

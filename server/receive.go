@@ -11,7 +11,7 @@ import (
 const (
 	// scratchSize is the size in bytes of the buffer that a leader receives
 	// into. A request that fits and arrives in one piece is never copied. One of
-	// 16 KiB fits; 64 KiB more were no faster (docs/ARCHITECTURE.md).
+	// 16 KiB fits; 64 KiB were no faster (docs/ARCHITECTURE.md).
 	scratchSize = 16<<10 + 64
 
 	// roomFactor is how many times as much room is made for a request as has arrived
