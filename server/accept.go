@@ -97,7 +97,7 @@ func (w *worker) accept() backlogState {
 func (w *worker) admit(fd int) *conn {
 	l := w.loop
 	c := w.run.conns.Get().(*conn)
-	*c = conn{loop: l, fd: fd, heapIndex: -1, mode: w.run.ln.mode}
+	*c = conn{loop: l, fd: fd, accepted: w.now, heapIndex: -1, mode: w.run.ln.mode}
 	if l.early {
 		c.mode = sys.Yield
 	}
