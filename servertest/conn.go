@@ -31,7 +31,7 @@ type Conn struct {
 // Dial connects as u to the server at path, which may be any server of the protocol.
 // Reading and writing end [Patience] later, unless SetDeadline says otherwise.
 //
-// A socket whose permissions keep u out is [fs.ErrPermission]. Errors of u are those of
+// The error of a socket whose permissions keep u out is fs.ErrPermission. Errors of u are those of
 // [As].
 func Dial(path string, u User) (*Conn, error) {
 	c := &Conn{user: u}

@@ -9,11 +9,11 @@
 //
 // # Three ways to be somebody
 //
-//	invented      simulate.go  [Simulate] with [NewCall]: no socket, anybody, no root
-//	oneself       server.go    [Start] and [Server.Client]: a real socket, the test's own user
-//	another user  user.go      [Server.Call], [Dial] and [As] with a [User]: real, needs root
+//	invented      simulate.go  Simulate, NewCall: no socket, anybody, no root
+//	oneself       server.go    Start, Server.Client: a real socket, the test's own user
+//	another user  user.go      Server.Call, Dial, As: really a User, needs root
 //
-// A call that is simulated has whatever credentials the test invents, and goes
+// A call that is simulated ([Simulate]) has whatever credentials the test invents, and goes
 // through the server's rules and limits to its handler. It is a function call:
 // nothing here can make a server believe invented credentials, since what comes
 // over its socket is vouched for by the kernel.

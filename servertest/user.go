@@ -60,13 +60,12 @@ func (u User) String() string { return fmt.Sprintf("uid %d gid %d", u.UID, u.GID
 // effective and saved ids all, without other groups and capabilities, and ends with f.
 // The other threads stay what they are.
 //
-// So what f does itself is done as u: connecting, writing, opening files. What it
-// leaves to other goroutines is not, such as the rest of a large request that
-// [client.Client.Call] sends; [Server.Call] has no such part. Nor are processes that it
-// starts safe to be taken for u's: they get what os/exec is told. The process id is
-// that of the test in any case; for another one see [Conn.WriteFromChild]. From the
-// first use on the process is not dumpable (PR_SET_DUMPABLE(2const)), and processes of u
-// can send it signals while f runs (kill(2)).
+// So what f does itself is done as u: connecting, writing, opening files, starting a
+// process. What it leaves to other goroutines is not, such as the rest of a large
+// request that client.Client.Call sends; [Server.Call] has no such part. The process id
+// is that of the test; for another one see [Conn.WriteFromChild]. From the first use on
+// the process is not dumpable (PR_SET_DUMPABLE(2const)), and processes of u can send
+// signals to the thread (kill(2)).
 //
 // Returns [ErrNotRoot], [ErrInvalidUser], [ErrExited], an error of the system, or that
 // of f.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -60,6 +61,9 @@ func TestOnlyOneThread(t *testing.T) {
 			if !strings.Contains(string(status), want) {
 				t.Errorf("no line %q in %s", want, status)
 			}
+		}
+		if id, err := exec.Command("id", "-u").Output(); err != nil || string(id) != "54321\n" {
+			t.Errorf("a process that is started: %q, %v", id, err)
 		}
 		if uids := uidsOfThreads(t); uids["0\t0\t0\t0"] == 0 {
 			t.Errorf("uids of threads meanwhile: %v", uids)
