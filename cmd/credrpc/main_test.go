@@ -215,6 +215,10 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --no-such-flag", `Run "credrpc serve --help"`},
 		{"rules check --no-such-flag", `Run "credrpc rules check --help"`},
 		{"--no-such-flag", `Run "credrpc --help"`},
+		{"rules lint DIR", `unexpected argument DIR; rules are named by a flag: --rules=DIR`},
+		{"rules lint DIR", `Run "credrpc rules lint --help"`},
+		{"rules check DIR --uid 1", `--rules=DIR`},
+		{"call p x DIR", "unexpected argument DIR\n"},
 	} {
 		args := strings.Fields(strings.ReplaceAll(tt.args, " P ", " "+path+" "))
 		if status, out, stderr := result("", args...); status != exitUsage || out != "" || !strings.Contains(stderr, tt.want) {
