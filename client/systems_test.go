@@ -20,6 +20,9 @@ func goFor(system string, args ...string) (out string, err error) {
 // TestOtherSystems builds what is promised to build elsewhere, and has the rest say why
 // it does not. The first time it compiles what it needs of the standard library.
 func TestOtherSystems(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes what compiling takes")
+	}
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Fatal("the tests are run without a go command in PATH")
 	}
