@@ -37,8 +37,8 @@ func NewCall(u User, payload []byte) *server.Call {
 // without a socket, and returns what the caller gets: the answer, or a
 // [*client.RemoteError]. config is not started, and if it runs it does not notice.
 //
-// The rules are asked and Audit is told; Access of the call becomes what they say, or
-// stays as it is where config has no rules. A request or an answer over the limit, a
+// The rules are asked and Audit is told, but no other hook; Access of the call becomes
+// what they say, or stays as it is where config has no rules. A request or an answer over the limit, a
 // sender who is not who connected and a handler that returns later than CallTimeout
 // become the errors that a server answers. What concerns several calls is left out:
 // rates, shares, and other limits of a user. A panic of the handler, of Access or Audit
