@@ -22,7 +22,10 @@ type OptionError struct {
 	Err   error
 }
 
+// Error names the field and the reason.
 func (e *OptionError) Error() string { return "sandbox: " + e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
 func (e *OptionError) Unwrap() error { return e.Err }
 
 // optionError makes the error of a field.

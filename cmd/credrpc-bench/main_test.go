@@ -170,6 +170,15 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%v: %s", args, out)
 		}
 	}
+	for want, args := range map[string][]string{
+		`Run "credrpc-bench quick --help" for usage.`: {"--servers", "other"}, // which lists the servers
+		`Run "credrpc-bench run --help" for usage.`:   {"run", "--other"},
+		`Run "credrpc-bench --help" for usage.`:       {"other"},
+	} {
+		if _, complaints, code := status(t, args...); code != exitUsage || !strings.Contains(complaints, want) {
+			t.Errorf("%v: status %d, %s", args, code, complaints)
+		}
+	}
 }
 
 // waitFor starts the command and waits until it has printed what to standard

@@ -95,6 +95,7 @@ func run(args []string, s streams) (status int) {
 		panic(err) // the struct tags are wrong
 	}
 	command, err := parser.Parse(args)
+	err = hintAtRules(err)
 	if exited >= 0 {
 		return exited // --help
 	}
