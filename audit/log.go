@@ -26,6 +26,9 @@ const (
 	DefaultQueue = 4096 // records, of about 200 bytes each
 )
 
+// MaxRate is the most that [Options.Rate] may be: far more than any disk takes.
+const MaxRate = 1e6 // records a second
+
 // Options say what a [Log] writes. The zero value writes all that were refused, up to a
 // thousand a second.
 type Options struct {
@@ -37,7 +40,8 @@ type Options struct {
 	Sample float64
 
 	// Rate is the most records a second, and how many may come at once after a pause.
-	// Calls of one user get at most half of it. 0 is 1000.
+	// Calls of one user get at most half of it. At least 1 and at most [MaxRate]; 0 is
+	// 1000.
 	Rate float64
 
 	// Queue is how many records wait for the writer at most; it is rounded up to a power
@@ -58,7 +62,7 @@ func (o *Options) check() error {
 		return fmt.Errorf("audit: Calls: %d is neither Denied nor All", o.Calls)
 	case !(o.Sample >= 0 && o.Sample <= 1): // or NaN
 		return fmt.Errorf("audit: Sample: %v: want 0 to 1", o.Sample)
-	case !(o.Rate == 0 || o.Rate >= 1 && o.Rate <= 1e6):
+	case !(o.Rate == 0 || o.Rate >= 1 && o.Rate <= MaxRate):
 		return fmt.Errorf("audit: Rate: %v: want 1 to 1,000,000", o.Rate)
 	case o.Queue < 0 || o.Queue > 1<<20:
 		return fmt.Errorf("audit: Queue: %d: want 1 to %d", o.Queue, 1<<20)
