@@ -203,8 +203,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestPromtool has Prometheus's own tool look at the names and the format.
-func TestPromtool(t *testing.T) {
+// findPromtool returns Prometheus's own tool.
+func findPromtool(t *testing.T) string {
+	t.Helper()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		if os.Getenv("CREDRPC_CI") == "1" {
@@ -212,6 +213,12 @@ func TestPromtool(t *testing.T) {
 		}
 		t.Skip("promtool, of the Debian package prometheus, is not installed")
 	}
+	return promtool
+}
+
+// TestPromtool has it look at the names and the format.
+func TestPromtool(t *testing.T) {
+	promtool := findPromtool(t)
 	w := watch(t)
 	w.call(t, "hello")
 	_, text := w.get(t, http.MethodGet, "/metrics")
