@@ -7,8 +7,11 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 )
 
+// JournalSocket is where the journal listens; a sandbox must let datagrams go there.
+const JournalSocket = "/run/systemd/journal/socket"
+
 // ErrNoJournal reports a system without systemd's journal.
-var ErrNoJournal = errors.New("audit: there is no journal at /run/systemd/journal/socket; write to a file or to standard error")
+var ErrNoJournal = errors.New("audit: there is no journal at " + JournalSocket + "; write to a file or to standard error")
 
 // Journal returns a sink that writes to the journal of systemd: every record is a message,
 // whose text is the record as JSON, of the priority notice if the call was refused and

@@ -39,6 +39,11 @@ func (c *auditFlags) auditFile() (path string, ok bool) {
 	return *c.AuditTo, true
 }
 
+// auditsToJournal reports whether records go to the journal.
+func (c *auditFlags) auditsToJournal() bool {
+	return c.Audit != auditNone && c.AuditTo != nil && *c.AuditTo == auditJournal
+}
+
 // checkAudit returns an error for flags that mean nothing.
 func (c *auditFlags) checkAudit() error {
 	_, file := c.auditFile()
@@ -103,7 +108,7 @@ func (c *auditFlags) auditSink(stderr io.Writer) (audit.Sink, error) {
 		}
 		return audit.OpenFile(path, most)
 	}
-	if c.AuditTo != nil && *c.AuditTo == auditJournal {
+	if c.auditsToJournal() {
 		return audit.Journal()
 	}
 	return audit.Stream(stderr), nil

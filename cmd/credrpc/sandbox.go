@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"credrpc/audit"
 	"credrpc/sandbox"
 
 	"golang.org/x/sys/unix"
@@ -76,6 +77,9 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 		Capabilities: c.SandboxCapability,
 	}
 	o.Remove = c.socketDirectories()
+	if c.auditsToJournal() {
+		o.Datagrams = []string{audit.JournalSocket}
+	}
 	if c.Rules != nil {
 		directories, err := rulesDirectories(*c.Rules)
 		if err != nil {
