@@ -85,3 +85,10 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLook is what the writer pays for a process that it has not just seen.
+func BenchmarkLook(b *testing.B) {
+	for b.Loop() {
+		look(os.Getpid())
+	}
+}

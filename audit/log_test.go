@@ -241,7 +241,7 @@ func TestFullDisk(t *testing.T) {
 
 // TestConcurrent has many who call, and a rate and a queue that do not limit.
 func TestConcurrent(t *testing.T) {
-	const callers, calls = 8, 1000
+	const callers, calls = 8, 300
 	sink, path := open(t, 0)
 	l := start(t, sink, Options{Rate: 1e6, Queue: 2 * callers * calls, WithoutHints: true})
 	var wait sync.WaitGroup

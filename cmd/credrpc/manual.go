@@ -55,7 +55,8 @@ ends. It needs Linux 3.17, and 5.13 or newer with Landlock for files.`},
 metrics for Prometheus at /metrics, to be asked for with GET only, a few requests at a
 time; docs/METRICS.md lists them. The socket has mode 0600 unless --metrics-mode says
 otherwise, and a lock as in FILES. To a loopback address every local user can connect.
-How long calls take is only measured with --metrics. With --takeover the next server
+How long calls take is only measured with --metrics. With --sandbox most of those of
+the process (process_) are missing unless --sandbox-read /proc. With --takeover the next server
 takes the socket for metrics over too, and a TCP address is shared while both run
 (SO_REUSEPORT).
 

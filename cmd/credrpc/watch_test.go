@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -259,6 +260,9 @@ func TestSandboxWatched(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		contains(t, scrape(t, tt.network, address[1]), `credrpc_calls_refused_total{reason="access"} 1`, `credrpc_calls_total{outcome="answered"} 1`, `credrpc_audit_records_total 1`)
+		if ofProcess := strings.Contains(scrape(t, tt.network, address[1]), "\nprocess_cpu_seconds_total "); ofProcess != slices.Contains(tt.flags, "/proc") {
+			t.Errorf("%v: metrics of the process: %v", tt.flags, ofProcess)
+		}
 		s.cmd.Process.Signal(syscall.SIGHUP)
 		awaitLine(t, s.stderr, tt.reopened)
 		s.expect(stranger, "", "access denied")
