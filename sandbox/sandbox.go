@@ -56,6 +56,10 @@ type Options struct {
 	// hold nothing else.
 	Remove []string
 
+	// Datagrams are paths of sockets that may be sent to, with sockets that are open: that
+	// of the journal. Before Landlock ABI 9 any may.
+	Datagrams []string
+
 	// Capabilities are those to keep, by their names in capabilities(7), such as
 	// "CAP_CHOWN". A process that lacks one cannot keep it: that is an error. The
 	// system calls that exist for a capability are allowed with it.
@@ -120,6 +124,7 @@ func (r Report) LogValue() slog.Value {
 		slog.Any("write", orNone(r.Options.Write)),
 		slog.Any("execute", orNone(r.Options.Execute)),
 		slog.Any("remove", orNone(r.Options.Remove)),
+		slog.Any("datagrams", orNone(r.Options.Datagrams)),
 		slog.Any("missing", orNone(r.Missing)),
 	)
 }

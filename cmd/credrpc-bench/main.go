@@ -33,6 +33,7 @@ type commands struct {
 	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
+	Watched  watchedCommand  `cmd:"" help:"Measure what metrics and an audit log cost: about two minutes."`
 	Peers    peersCommand    `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
 	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
 	Report   reportCommand   `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
