@@ -83,6 +83,9 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 			return o, err
 		}
 	}
+	if err := c.keepControl(&o); err != nil {
+		return o, err
+	}
 	for _, list := range []*[]string{&o.Read, &o.Write, &o.Execute, &o.Remove} {
 		if *list, err = absolute(*list); err != nil {
 			return o, err
@@ -147,19 +150,24 @@ func existing(paths ...string) (found []string) {
 // the permissions of files like everybody else.
 func (c *serveCommand) checkConfined() error {
 	const advice = "the sandbox has taken the capability that made it possible; change the permissions or the owner, or keep it with --sandbox-capability"
-	if c.Rules != nil {
-		f, err := os.Open(*c.Rules)
+	for _, rules := range []*string{c.Rules, c.ControlRules} {
+		if rules == nil {
+			continue
+		}
+		f, err := os.Open(*rules)
 		if err != nil {
 			return fmt.Errorf("--sandbox: the rules could not be loaded again (%s, CAP_DAC_READ_SEARCH): %w", advice, err)
 		}
 		f.Close()
 	}
-	if strings.HasPrefix(c.Listen, "@") {
-		return nil
-	}
-	directory := filepath.Dir(c.Listen)
-	if err := unix.Faccessat(unix.AT_FDCWD, directory, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("--sandbox: the socket could not be removed from %q at the end (%s, CAP_DAC_OVERRIDE): %w", directory, advice, err)
+	for _, socket := range []string{c.Listen, c.Control} {
+		if socket == "" || strings.HasPrefix(socket, "@") {
+			continue
+		}
+		directory := filepath.Dir(socket)
+		if err := unix.Faccessat(unix.AT_FDCWD, directory, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+			return fmt.Errorf("--sandbox: the socket could not be removed from %q at the end (%s, CAP_DAC_OVERRIDE): %w", directory, advice, err)
+		}
 	}
 	return nil
 }

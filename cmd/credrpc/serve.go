@@ -41,6 +41,7 @@ type serveCommand struct {
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
 	Takeover       bool          `help:"Take the socket over from a server of the same user that runs with --takeover, without refusing a caller; where none runs make it. See TAKEOVER in the manual."`
 	sandboxFlags
+	controlFlags
 	execFlags
 }
 
@@ -67,6 +68,11 @@ func (c *serveCommand) Run(s streams) error {
 	if c.Sandbox {
 		srv.Listening = func() error { return c.confine(srv.Logger) }
 	}
+	ctl, err := c.openControl(srv, rules)
+	if err != nil {
+		return err
+	}
+	defer func() { ctl.close(c.taken) }()
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangUp := make(chan os.Signal, 1)
@@ -80,6 +86,8 @@ func (c *serveCommand) Run(s streams) error {
 			return c.ended(s, err)
 		case <-hangUp:
 			reload(rules, srv.Logger)
+		case <-ctl.drained():
+			stopping = true
 		case <-signals.Done():
 			stopping = true
 		}
@@ -102,6 +110,7 @@ func (c *serveCommand) ended(s streams, err error) error {
 	if err != server.ErrTakenOver {
 		return err
 	}
+	c.taken = true
 	fmt.Fprintf(s.err, "credrpc: taken over on %s\n", c.Listen)
 	return nil
 }
@@ -122,22 +131,27 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 
 // reload does what SIGHUP asks for.
 func reload(rules *accessdb.DB, log *slog.Logger) {
-	if rules == nil {
-		log.Info("SIGHUP: there are no rules to load")
-		return
-	}
-	if err := rules.Reload(); err != nil {
+	done, err := loadRules(rules)
+	if err != nil {
 		log.Error("SIGHUP: the rules in force stay", "error", err)
 		return
 	}
-	log.Info("SIGHUP: rules loaded")
+	log.Info("SIGHUP: " + done)
+}
+
+// loadRules loads rules anew, if there are any, and says what it has done.
+func loadRules(rules *accessdb.DB) (done string, err error) {
+	if rules == nil {
+		return "there are no rules to load", nil
+	}
+	return "rules loaded", rules.Reload()
 }
 
 // server makes the server that the flags describe.
 func (c *serveCommand) server(s streams) (*server.Server, error) {
-	mode, err := strconv.ParseUint(c.Mode, 8, 32)
-	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
-		return nil, usageError("--mode %q: want an octal number from 0001 to 0777, such as 0660", c.Mode)
+	mode, err := socketMode("--mode", c.Mode)
+	if err != nil {
+		return nil, err
 	}
 	if strings.HasPrefix(c.Listen, "@") {
 		if c.Mode != defaultMode || c.Owner != "" || c.Group != "" {
@@ -182,7 +196,7 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		Handler:        handler,
 		HandlerOnLoop:  c.OnLoop,
 		Loops:          c.Loops,
-		Mode:           fs.FileMode(mode),
+		Mode:           mode,
 		Owner:          owner,
 		Group:          group,
 		MaxRequest:     c.MaxPayload,
@@ -194,9 +208,18 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		RequestTimeout: min(c.Timeout, server.DefaultRequestTimeout),
 		CallTimeout:    c.Timeout,
 		Takeover:       c.Takeover,
-		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
+		Logger:         slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: &c.level})),
 		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
 	}, nil
+}
+
+// socketMode returns the permissions that text says.
+func socketMode(flag, text string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
+		return 0, usageError("%s %q: want an octal number from 0001 to 0777, such as 0660", flag, text)
+	}
+	return fs.FileMode(mode), nil
 }
 
 // echo answers the request.
