@@ -15,7 +15,7 @@ type Latency struct {
 	P90     time.Duration `json:"p90_ns"`
 	P99     time.Duration `json:"p99_ns"`
 	P999    time.Duration `json:"p999_ns"`
-	Buckets []Bucket      `json:"buckets"` // in rising order; empty ones are absent
+	Buckets []Bucket      `json:"buckets,omitempty"` // in rising order; empty ones are absent
 }
 
 // A Bucket is how many calls took less than Below and no less than the next smaller
@@ -30,13 +30,12 @@ const longest = 133 * time.Second
 
 func latencyOf(l server.Latency) Latency {
 	latency := Latency{
-		Count:   l.Count(),
-		Sum:     l.Sum,
-		P50:     l.Quantile(0.50),
-		P90:     l.Quantile(0.90),
-		P99:     l.Quantile(0.99),
-		P999:    l.Quantile(0.999),
-		Buckets: []Bucket{},
+		Count: l.Count(),
+		Sum:   l.Sum,
+		P50:   l.Quantile(0.50),
+		P90:   l.Quantile(0.90),
+		P99:   l.Quantile(0.99),
+		P999:  l.Quantile(0.999),
 	}
 	for below, n := range l.Buckets() {
 		latency.Buckets = append(latency.Buckets, Bucket{below, n})
@@ -51,7 +50,7 @@ func (l *Latency) Sub(earlier *Latency) Latency {
 	for _, b := range earlier.Buckets {
 		before[b.Below] = b.Count
 	}
-	d := Latency{Sum: l.Sum - earlier.Sum, Buckets: []Bucket{}}
+	d := Latency{Sum: l.Sum - earlier.Sum}
 	for _, b := range l.Buckets {
 		if n := b.Count - min(b.Count, before[b.Below]); n > 0 {
 			d.Buckets = append(d.Buckets, Bucket{b.Below, n})

@@ -33,11 +33,11 @@ type Stats struct {
 	Time    time.Time     `json:"time"`      // of these statistics
 	Uptime  time.Duration `json:"uptime_ns"` // of the control server
 	Calls   Calls         `json:"calls"`
-	Latency Latency       `json:"latency"`
 	Loops   []Loop        `json:"loops"`
 	Rules   *Rules        `json:"rules,omitempty"` // absent without rules
 	Users   []User        `json:"users"`           // those with the most calls first
 	Process Process       `json:"process"`
+	Latency Latency       `json:"latency"`
 }
 
 // Calls are the counters of [server.Stats].
@@ -144,11 +144,11 @@ func (h *Handler) Stats(users int) *Stats {
 		Time:    now,
 		Uptime:  now.Sub(h.begin),
 		Calls:   callsOf(&s),
-		Latency: latencyOf(s.Latency),
 		Loops:   loopsOf(s.Loops),
 		Rules:   rulesOf(h.Rules, now),
 		Users:   h.users(users, now),
 		Process: process(),
+		Latency: latencyOf(s.Latency),
 	}
 }
 

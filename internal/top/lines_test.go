@@ -162,11 +162,18 @@ func TestLinesEnd(t *testing.T) {
 	}
 }
 
-// TestNoControlSocket says what is wrong with the path.
+// TestNoControlSocket says what is wrong with the path, and shows nothing that commands a
+// terminal.
 func TestNoControlSocket(t *testing.T) {
 	callers, path, _ := pair(t)
+	hostile := &server.Server{Handler: server.Plain(func([]byte, server.Credentials) ([]byte, error) {
+		return []byte(`{"pid":1,"calls":{"refused":{"\u001b[2J":1}}}`), nil
+	})}
+	serve(t, hostile, path+"h")
+	const none = "the answer is no statistics; is it the control socket (credrpc serve --control)?"
 	for where, want := range map[string]string{
-		callers.Path:  "the answer is no statistics; is it the control socket (credrpc serve --control)?",
+		callers.Path:  none,
+		path + "h":    none,
 		path + "none": "no such file or directory",
 	} {
 		if err := Lines(t.Context(), &pipe{after: func() {}}, Options{Path: where, Interval: time.Second}); err == nil || !strings.Contains(err.Error(), want) {

@@ -57,6 +57,7 @@ func write(w io.Writer, source *source, i *Interval, n int, o *Options) error {
 	if o.JSON {
 		sortUsers(i.Users, byCalls)
 		i.Users = i.Users[:min(o.Users, len(i.Users))]
+		i.Latency.Buckets = nil // hundreds; "stats" has them
 		for k := range i.Users {
 			i.Users[k].Name = source.name(i.Users[k].UID)
 		}

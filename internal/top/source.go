@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"credrpc/client"
@@ -47,10 +48,21 @@ func (s *source) ask(ctx context.Context) (*control.Stats, error) {
 		return nil, err
 	}
 	stats := new(control.Stats)
-	if err := json.Unmarshal(answer, stats); err != nil || stats.PID == 0 {
+	if err := json.Unmarshal(answer, stats); err != nil || stats.PID == 0 || !printable(stats) {
 		return nil, fmt.Errorf("%s: the answer is no statistics; is it the control socket (credrpc serve --control)?", s.client.Path)
 	}
 	return stats, nil
+}
+
+// printable reports whether the names in s can do nothing to a terminal: those of
+// reasons, which are the only text that is shown.
+func printable(s *control.Stats) bool {
+	for reason := range s.Calls.Refused {
+		if strings.Trim(reason, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // name returns the name of a user, or "" if there is none.

@@ -55,14 +55,7 @@ func (m *model) view(width, height int) []row {
 	}
 	rows := []row{{text: m.title(width), reverse: true}}
 	if m.interval != nil {
-		// A title, a head, two users and a last line leave so many.
-		summary := m.summary(width)
-		rows = append(rows, summary[:max(0, min(len(summary), height-5))]...)
-		if height >= 5+len(summary)+1 {
-			rows = append(rows, row{})
-		}
-		users := m.users(width)
-		rows = append(rows, users[:max(0, min(len(users), height-1-len(rows)))]...)
+		rows = append(rows, m.body(width, height-2)...)
 	}
 	for len(rows) < height-1 {
 		rows = append(rows, row{})
@@ -77,6 +70,22 @@ func (m *model) view(width, height int) []row {
 		}
 	}
 	return rows
+}
+
+// body returns the rows between the first and the last. Users come if there is room for
+// two rows about all and for two users.
+func (m *model) body(width, height int) (rows []row) {
+	const head, least = 1, 2
+	summary, users := m.summary(width), m.users(width)
+	room := height - head - least
+	if room < least {
+		return summary[:max(0, min(len(summary), height))]
+	}
+	rows = summary[:min(len(summary), room)]
+	if room > len(summary) {
+		rows = append(rows, row{})
+	}
+	return append(rows, users[:min(len(users), height-len(rows))]...)
 }
 
 // title says what is watched. The path gives way to the rest.

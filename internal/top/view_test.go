@@ -153,6 +153,9 @@ func TestViewSmall(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, text.String())
 		}
 	}
+	if rows := m.view(20, 4); !strings.HasPrefix(rows[1].text, "calls/s    500.0") || !strings.HasPrefix(rows[2].text, "latency") {
+		t.Errorf("4 rows: %+v", rows)
+	}
 	m.failure, m.since = "gone", time.Date(2026, 5, 4, 12, 0, 3, 0, time.Local)
 	rows := m.view(80, 10)
 	if last := rows[9]; !strings.HasPrefix(last.text, " no answer since 12:00:03, trying again: gone") || !last.reverse {
