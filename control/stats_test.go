@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,10 +17,10 @@ import (
 func own() uint32 { return uint32(os.Geteuid()) }
 
 // allowing is an access check that refuses while it is false.
-type allowing bool
+type allowing struct{ atomic.Bool }
 
 func (a *allowing) Check(uint32, uint32) (accessdb.Result, error) {
-	if *a {
+	if a.Load() {
 		return accessdb.Result{Decision: accessdb.Allow}, nil
 	}
 	return accessdb.Result{}, nil
@@ -28,12 +29,12 @@ func (a *allowing) Check(uint32, uint32) (accessdb.Result, error) {
 // TestStats makes calls of every outcome that a caller can bring about, and looks for
 // each in the answer.
 func TestStats(t *testing.T) {
-	allow := allowing(false)
+	var allow allowing
 	p := start(t, new(control.Handler), &server.Server{Access: &allow, Loops: 2})
 	if _, refusal := ask(t, &p.callers, "x"); refusal != "access denied" {
 		t.Fatal(refusal)
 	}
-	allow = true
+	allow.Store(true)
 	for range 10 {
 		ask(t, &p.callers, "hello")
 	}

@@ -237,11 +237,20 @@ func TestControlSandbox(t *testing.T) {
 				}
 			}
 		})
-		idle, busy := ask("pprof heap"), ask("pprof cpu 500ms")
+		for begin := time.Now(); ; {
+			profile := ask("pprof cpu 200ms")
+			if strings.Contains(unzipped(t, profile), "credrpc/server.(*") {
+				break // functions have names where there was something to see
+			}
+			if time.Since(begin) > patience/2 {
+				t.Errorf("uid %d: there is nothing in the profile: %q", uid, unzipped(t, profile))
+				break
+			}
+		}
 		close(stop)
 		wg.Wait()
-		if !strings.HasPrefix(idle, "\x1f\x8b") || !strings.Contains(unzipped(t, busy), "credrpc/server.(*worker)") {
-			t.Errorf("uid %d: the profiles are %.80q, %.80q", uid, idle, busy)
+		if heap := ask("pprof heap"); !strings.HasPrefix(heap, "\x1f\x8b") {
+			t.Errorf("uid %d: the heap's profile is %.80q", uid, heap)
 		}
 		if got := ask("reload"); got != "there are no rules to load\n" {
 			t.Errorf("uid %d: reload: %q", uid, got)
@@ -257,8 +266,7 @@ func TestControlSandbox(t *testing.T) {
 	}
 }
 
-// unzipped returns what is in a profile: a processor profile has the names of functions
-// if there was something to see.
+// unzipped returns what is in a profile.
 func unzipped(t *testing.T, profile string) string {
 	t.Helper()
 	r, err := gzip.NewReader(strings.NewReader(profile))

@@ -29,10 +29,10 @@ type terminal struct {
 func openTerminal(t *testing.T, width, height int, environment string, args ...string) *terminal {
 	t.Helper()
 	term := &terminal{t, installed(t, "tmux", "tmux"), filepath.Join(tempDir(t), "tmux")}
-	command := "env CREDRPC_TEST_PROGRAM=1 " + environment + " " + os.Args[0] + " " + strings.Join(args, " ")
+	command := "env CREDRPC_TEST_PROGRAM=1 " + environment + " " + os.Args[0] + " " + strings.Join(args, " ") +
+		`; echo "ended with status $?"; exec sleep 60`
 	t.Cleanup(func() { exec.Command(term.tmux, "-S", term.path, "kill-server").Run() })
-	term.do("-u", "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), command, ";",
-		"set-option", "-w", "remain-on-exit", "on")
+	term.do("-u", "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), command)
 	return term
 }
 
@@ -63,6 +63,14 @@ func (term *terminal) await(text string) string {
 	}
 }
 
+// awaitEnd waits until the program has ended, and checks its exit status.
+func (term *terminal) awaitEnd(status int) {
+	term.t.Helper()
+	if screen := term.await("ended with status "); !strings.Contains(screen, fmt.Sprintf("ended with status %d\n", status)) {
+		term.t.Errorf("want status %d, the screen is\n%s", status, screen)
+	}
+}
+
 // A reading is a counter at a time, by the server's clock.
 type reading struct {
 	time     time.Time
@@ -81,7 +89,7 @@ func (m *meter) read(t *testing.T, operators string, done <-chan struct{}) {
 		select {
 		case <-done:
 			return
-		case <-time.After(25 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 		answer, err := c.Call(t.Context(), []byte("stats 0"))
 		var s control.Stats
@@ -98,26 +106,36 @@ func (m *meter) read(t *testing.T, operators string, done <-chan struct{}) {
 	}
 }
 
-// agrees reports whether rate, first seen on the screen at some time, is within a tenth
-// of what the server counted in some interval of about a second that ended just before.
-// It returns the nearest rate too.
-func (m *meter) agrees(rate float64, seen time.Time) (ok bool, nearest float64) {
+// topInterval is the interval of the screen that is watched.
+const topInterval = 500 * time.Millisecond
+
+// when returns between which times the server's counter was n.
+func (m *meter) when(n uint64) (from, to time.Time, known bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	off := -1.0
-	for i, from := range m.readings {
-		for _, to := range m.readings[i+1:] {
-			length := to.time.Sub(from.time)
-			if length < 900*time.Millisecond || length > 1100*time.Millisecond || seen.Sub(to.time) > 1200*time.Millisecond {
-				continue
-			}
-			counted := float64(to.accepted-from.accepted) / length.Seconds()
-			if d := max(rate-counted, counted-rate); off < 0 || d < off {
-				off, nearest = d, counted
-			}
+	for _, r := range m.readings {
+		switch {
+		case r.accepted < n:
+			from = r.time
+		case r.accepted > n:
+			return from, r.time, !from.IsZero()
 		}
 	}
-	return off >= 0 && off <= max(1, 0.1*nearest), nearest
+	return from, to, false
+}
+
+// between returns which rates there may have been between two values of the server's
+// counter. It knows none if one of them was the first or the last one, or if the time
+// between is not about an interval of the screen: then this test has missed a screen.
+func (m *meter) between(a, b uint64) (least, most float64, known bool) {
+	fromA, toA, knownA := m.when(a)
+	fromB, toB, knownB := m.when(b)
+	shortest, longest := fromB.Sub(toA), toB.Sub(fromA)
+	if !knownA || !knownB || shortest <= topInterval/2 || longest > topInterval*3/2 {
+		return 0, 0, false
+	}
+	calls := float64(b - a)
+	return calls / longest.Seconds(), calls / shortest.Seconds(), true
 }
 
 // offer makes n calls in an open loop: one is due every so often, whether or not those
@@ -147,17 +165,16 @@ func TestTopShowsTheLoad(t *testing.T) {
 	const calls = 1500
 	installed(t, "tmux", "tmux")
 	path, operators, _, _ := serveControlled(t)
-	term := openTerminal(t, 80, 24, "", "top", operators)
+	term := openTerminal(t, 80, 24, "", "top", "--interval="+topInterval.String(), operators)
 	term.await("sorted by calls/s")
 	m, done := new(meter), make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() { m.read(t, operators, done) })
 	others.Go(func() { offer(t, path, calls, 2*time.Millisecond) })
-	checked, last, begin := 0, "", time.Now()
-	for total := uint64(0); total != calls; time.Sleep(20 * time.Millisecond) {
+	checked, total, begin := 0, uint64(0), time.Now()
+	for last := ""; total != calls; time.Sleep(10 * time.Millisecond) {
 		shown := ratesOnScreen.FindStringSubmatch(term.screen())
-		seen := time.Now()
-		if seen.Sub(begin) > patience {
+		if time.Since(begin) > patience {
 			t.Fatalf("%d calls are shown, %d were made:\n%s", total, calls, term.screen())
 		}
 		if shown == nil || shown[0] == last {
@@ -165,20 +182,21 @@ func TestTopShowsTheLoad(t *testing.T) {
 		}
 		last = shown[0]
 		rate, _ := strconv.ParseFloat(shown[1], 64)
-		total, _ = strconv.ParseUint(shown[2], 10, 64)
-		ok, counted := m.agrees(rate, seen)
-		t.Logf("the screen shows %s, the server counted %.1f a second", shown[0], counted)
-		if !ok && total > 0 {
-			t.Errorf("the screen shows %s calls a second, the server counted %.1f", shown[1], counted)
-		}
-		if rate > 0 {
+		now, _ := strconv.ParseUint(shown[2], 10, 64)
+		time.Sleep(topInterval / 10) // for the readings after it
+		if least, most, known := m.between(total, now); known {
 			checked++
+			t.Logf("the screen shows %s, the server counted %.1f to %.1f a second", shown[0], least, most)
+			if rate < 0.9*least || rate > 1.1*most {
+				t.Errorf("the screen shows %s calls a second, the server counted %.1f to %.1f", shown[1], least, most)
+			}
 		}
+		total = now
 	}
 	close(done)
 	others.Wait()
-	if checked < 2 {
-		t.Errorf("only %d screens had calls", checked)
+	if checked == 0 {
+		t.Error("no screen could be compared with what the server counted")
 	}
 	screen := term.screen("-e")
 	if colours := regexp.MustCompile(`\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7])[;m]`).FindString(screen); colours != "" {
@@ -226,7 +244,7 @@ func TestTopOnTheTerminal(t *testing.T) {
 	term.await(fmt.Sprintf("pid %d  up ", next.cmd.Process.Pid))
 	term.await("q quit   p pause")
 	term.do("send-keys", "q")
-	term.await("Pane is dead (status 0")
+	term.awaitEnd(exitOK)
 }
 
 // TestTopLines has no screen on a terminal that cannot have one, says when the server
@@ -244,7 +262,7 @@ func TestTopLines(t *testing.T) {
 	}
 	cmd.Process.Signal(syscall.SIGTERM)
 	term.await("credrpc: the server has ended, or answers no more: client: connect " + operators)
-	term.await("Pane is dead (status 3")
+	term.awaitEnd(exitUnreachable)
 	for args, want := range map[string]string{
 		"top " + operators:                   "credrpc: client: connect " + operators + ": no such file or directory\n",
 		"top --interval=1ms " + operators:    "--interval: want at least 100ms",
