@@ -77,7 +77,7 @@ func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB) (*ope
 		ended: make(chan struct{}), draining: make(chan struct{}, 1),
 	}
 	users := control.NewUsers()
-	srv.MeasureLatency, srv.Ended = true, users.Ended
+	srv.MeasureLatency, srv.Ended = true, both(srv.Ended, users.Ended)
 	handler := &control.Handler{
 		Server: srv, Users: users, Rules: rules, LogLevel: &c.level, Profiles: true, Logger: srv.Logger,
 		Reload: func() (string, error) { return o.reload(rules) },
@@ -96,6 +96,17 @@ func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB) (*ope
 	}
 	o.join(srv)
 	return o, nil
+}
+
+// both returns what tells first, unless that is nil, and second.
+func both(first, second func(server.CallRecord)) func(server.CallRecord) {
+	if first == nil {
+		return second
+	}
+	return func(r server.CallRecord) {
+		first(r)
+		second(r)
+	}
 }
 
 // checkControl returns an error for flags that mean nothing.
