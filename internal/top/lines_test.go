@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -210,5 +211,16 @@ func TestIntervalFields(t *testing.T) {
 				t.Errorf("docs/CONTROL.md does not have `%s`", name)
 			}
 		}
+	}
+}
+
+// TestCore keeps what draws on terminals out of services.
+func TestCore(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "credrpc/control", "credrpc/server", "credrpc/client").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(out), "credrpc/accessdb\n") || strings.Contains(string(out), "tcell") {
+		t.Errorf("they import %s", out)
 	}
 }
