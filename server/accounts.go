@@ -69,6 +69,17 @@ func (s *accounts) release(a *account) {
 	}
 }
 
+// loads returns what the users with open accounts have in flight.
+func (s *accounts) loads() []UserLoad {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]UserLoad, 0, len(s.open))
+	for uid, a := range s.open {
+		list = append(list, UserLoad{UID: uid, Calls: int(a.calls), Bytes: a.bytes.Load()})
+	}
+	return list
+}
+
 // charge makes c's buffers count as what its user takes. It returns false if that
 // is more than a user may take.
 func (c *conn) charge() bool {

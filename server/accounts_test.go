@@ -164,3 +164,31 @@ func TestBytesConfiguration(t *testing.T) {
 		t.Errorf("the largest call in the least limit: %v", err)
 	}
 }
+
+// TestUsers tells who has what in flight, and nothing of users who have nothing.
+func TestUsers(t *testing.T) {
+	srv := &Server{Handler: echo}
+	if list := srv.Users(); list != nil {
+		t.Errorf("before Serve: %+v", list)
+	}
+	path := start(t, srv)
+	if _, err := call(t, path, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nobody is left", func() bool { return len(srv.Users()) == 0 })
+	wire := request(make([]byte, 100000))
+	var held []net.Conn
+	for range 3 {
+		c := dial(t, path)
+		c.Write(wire[:50000])
+		held = append(held, c)
+	}
+	eventually(t, "three calls in part", func() bool {
+		list := srv.Users()
+		return len(list) == 1 && list[0].UID == uint32(os.Getuid()) && list[0].Calls == 3 && list[0].Bytes >= 3*50000
+	})
+	for _, c := range held {
+		c.Close()
+	}
+	eventually(t, "nobody is left again", func() bool { return len(srv.Users()) == 0 })
+}

@@ -123,6 +123,25 @@ type LoopStats struct {
 	Resting bool // it is not needed at the moment and leaves the listener to others
 }
 
+// A UserLoad is what one connecting user has in flight.
+type UserLoad struct {
+	UID   uint32
+	Calls int
+	Bytes int64 // that count against [Server.MaxBytesPerUID]
+}
+
+// Users returns, in no order, the users who have calls in flight: never more than
+// there are calls in flight. It holds callers up for microseconds.
+func (s *Server) Users() []UserLoad {
+	s.mu.Lock()
+	run := s.serving
+	s.mu.Unlock()
+	if run == nil {
+		return nil
+	}
+	return run.accounts.loads()
+}
+
 // counters are what Stats is made of. Each loop has its own, so that loops do
 // not contend for them; the padding keeps them off the line of what follows.
 type counters struct {

@@ -8,6 +8,8 @@
 //
 // Exit status of call: 0 answered, 1 the server answered an error, 2 wrong
 // usage, 3 the server could not be reached, was too slow, or broke the protocol.
+// Exit status of top: 0 ended as asked, 2 wrong usage, 3 the server could not be
+// reached or has ended.
 // Exit status of serve: 0 after SIGTERM or SIGINT, 1 failed, 2 wrong usage.
 // Exit status of rules: 0 done, for check allowed, for lint nothing found; 1 for
 // check denied, for lint something found; 2 wrong usage; 111, as the programs of s6,
@@ -50,6 +52,7 @@ type commandLine struct {
 	Serve     serveCommand     `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
 	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
 	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
+	Top       topCommand       `cmd:"" help:"Show what a server does, second by second, from its control socket."`
 	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 

@@ -9,6 +9,9 @@ var manualSections = manpage.Sections{
 	{Title: "EXIT STATUS", Text: `call: 0 answered; 1 the server answered an error; 2 wrong usage; 3 the server
 could not be reached, was too slow, or broke the protocol.
 
+top: 0 after q, SIGTERM, SIGINT, or --count intervals; 2 wrong usage; 3 the server
+could not be reached, or has ended and there is no screen that could go on.
+
 serve: 0 after SIGTERM or SIGINT, and when another server has taken the socket
 over; 1 failed; 2 wrong usage.
 
@@ -98,10 +101,27 @@ messages with the fields CREDRPC_EVENT, CREDRPC_OUTCOME, CREDRPC_REASON, CREDRPC
 CREDRPC_PEER_UID and CREDRPC_PEER_PID:
 
 	journalctl -t credrpc-audit CREDRPC_REASON=access`},
+	{Title: "CONTROL SOCKET", Text: `With serve --control there is a second socket, at which operators ask and command the
+server: credrpc call PATH COMMAND, credrpc top PATH. Root and the server's own user are
+heard, as the kernel names them, or whom --control-rules allow. A command is one line:
+
+	stats [USERS]             all numbers as JSON, with the users that call most
+	reload                    load the rules of both sockets anew
+	drain                     stop accepting, answer the calls in flight, end
+	log-level [LEVEL]         show or set it: debug, info, warn or error
+	pprof cpu|trace DURATION  what the process does, for go tool pprof and trace
+	pprof heap|goroutine      what there is now, for go tool pprof
+	help                      what this server can do
+
+The socket has limits of its own, so that callers do not fill it. It ends after the main
+one; with --takeover it is handed on right after it. The fields of the JSON are listed
+in docs/CONTROL.md. A profile may need more than call allows by itself:
+
+	credrpc call --timeout 70s --max-answer 33554432 PATH 'pprof trace 10s' >trace`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
 server lives and stays when it ends. With serve --takeover there is also a socket
 with the suffix .takeover and mode 0600, at which only root and the server's user are
-heard.`},
+heard. A control socket has the same beside it.`},
 	{Title: "EXAMPLES", Text: `Rules that let user 1000 call, and nobody else; a server that answers who is
 calling; a call.
 

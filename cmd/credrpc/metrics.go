@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,7 +63,7 @@ func (c *metricsFlags) checkMetrics() error {
 	case socket && (path == "" || path[0] == '@'):
 		return usageError("--metrics unix:%s: want a path; no permissions protect a name that is abstract", path)
 	case socket:
-		_, err := parseMode("--metrics-mode", c.MetricsMode)
+		_, err := socketMode("--metrics-mode", c.MetricsMode)
 		return err
 	case c.Metrics == "":
 		return nil
@@ -130,7 +129,7 @@ func (e *exporter) listenOn(address string, share bool) (err error) {
 // listenAt makes a socket at path, or with share gets it from the exporter of the server
 // that runs.
 func (e *exporter) listenAt(path, mode string, share bool) error {
-	bits, err := parseMode("--metrics-mode", mode)
+	bits, err := socketMode("--metrics-mode", mode)
 	if err != nil {
 		return err
 	}
@@ -222,13 +221,4 @@ func (e *exporter) close() {
 	if e.http.Shutdown(ctx) != nil {
 		e.http.Close()
 	}
-}
-
-// parseMode parses the permissions of a socket.
-func parseMode(flag, text string) (fs.FileMode, error) {
-	mode, err := strconv.ParseUint(text, 8, 32)
-	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
-		return 0, usageError("%s %q: want an octal number from 0001 to 0777, such as 0660", flag, text)
-	}
-	return fs.FileMode(mode), nil
 }

@@ -92,6 +92,9 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 			return o, err
 		}
 	}
+	if err := c.keepControl(&o); err != nil {
+		return o, err
+	}
 	for _, list := range []*[]string{&o.Read, &o.Write, &o.Execute, &o.Remove} {
 		if *list, err = absolute(*list); err != nil {
 			return o, err
@@ -104,6 +107,9 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 func (c *serveCommand) socketDirectories() (directories []string) {
 	if !strings.HasPrefix(c.Listen, "@") {
 		directories = append(directories, filepath.Dir(c.Listen))
+	}
+	if c.Control != "" {
+		directories = append(directories, filepath.Dir(c.Control))
 	}
 	if path, ok := c.metricsSocket(); ok {
 		directories = append(directories, filepath.Dir(path))
@@ -167,8 +173,11 @@ func existing(paths ...string) (found []string) {
 // the permissions of files like everybody else.
 func (c *serveCommand) checkConfined() error {
 	const advice = "the sandbox has taken the capability that made it possible; change the permissions or the owner, or keep it with --sandbox-capability"
-	if c.Rules != nil {
-		f, err := os.Open(*c.Rules)
+	for _, rules := range []*string{c.Rules, c.ControlRules} {
+		if rules == nil {
+			continue
+		}
+		f, err := os.Open(*rules)
 		if err != nil {
 			return fmt.Errorf("--sandbox: the rules could not be loaded again (%s, CAP_DAC_READ_SEARCH): %w", advice, err)
 		}

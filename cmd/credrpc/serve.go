@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,6 +45,7 @@ type serveCommand struct {
 	metricsFlags
 	auditFlags
 	sandboxFlags
+	controlFlags
 	execFlags
 }
 
@@ -77,6 +80,11 @@ func (c *serveCommand) Run(s streams) error {
 		}
 		return watch.begin()
 	}
+	ctl, err := c.openControl(srv, rules)
+	if err != nil {
+		return err
+	}
+	defer func() { ctl.close(c.taken) }()
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangUp := make(chan os.Signal, 1)
@@ -91,6 +99,8 @@ func (c *serveCommand) Run(s streams) error {
 		case <-hangUp:
 			reload(rules, srv.Logger)
 			watch.reopen()
+		case <-ctl.drained():
+			stopping = true
 		case <-signals.Done():
 			stopping = true
 		}
@@ -116,6 +126,7 @@ func (c *serveCommand) ended(s streams, err error) error {
 	if err != server.ErrTakenOver {
 		return err
 	}
+	c.taken = true
 	c.announce(s.err, "taken over on %s", c.Listen)
 	return nil
 }
@@ -136,20 +147,25 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 
 // reload does what SIGHUP asks for.
 func reload(rules *accessdb.DB, log *slog.Logger) {
-	if rules == nil {
-		log.Info("SIGHUP: there are no rules to load")
-		return
-	}
-	if err := rules.Reload(); err != nil {
+	done, err := loadRules(rules)
+	if err != nil {
 		log.Error("SIGHUP: the rules in force stay", "error", err)
 		return
 	}
-	log.Info("SIGHUP: rules loaded")
+	log.Info("SIGHUP: " + done)
+}
+
+// loadRules loads rules anew, if there are any, and says what it has done.
+func loadRules(rules *accessdb.DB) (done string, err error) {
+	if rules == nil {
+		return "there are no rules to load", nil
+	}
+	return "rules loaded", rules.Reload()
 }
 
 // server makes the server that the flags describe.
 func (c *serveCommand) server(s streams) (*server.Server, error) {
-	mode, err := parseMode("--mode", c.Mode)
+	mode, err := socketMode("--mode", c.Mode)
 	if err != nil {
 		return nil, err
 	}
@@ -213,6 +229,15 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		Logger:         c.logger(s.err),
 		Ready:          func() { c.announce(s.err, "serving %s on %s", c.Handler, c.Listen) },
 	}, nil
+}
+
+// socketMode returns the permissions that text says.
+func socketMode(flag, text string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(text, 8, 32)
+	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
+		return 0, usageError("%s %q: want an octal number from 0001 to 0777, such as 0660", flag, text)
+	}
+	return fs.FileMode(mode), nil
 }
 
 // echo answers the request.
