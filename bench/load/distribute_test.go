@@ -317,7 +317,7 @@ func TestHostile(t *testing.T) {
 			}()
 		}
 	}()
-	h, err := ParseHostile("slow=2,half=1,garbage=1,early=1,denied=1")
+	h, err := ParseHostile("slow=2,half=1,garbage=1,early=1,denied=1,linger=2,deaf=1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestHostile(t *testing.T) {
 			if r.FirstRefusal != `"too large"` && r.Refused > 0 {
 				t.Errorf("%+v", r)
 			}
-		case Denied: // by nobody
+		case Denied, Linger: // by nobody
 			most = r.Answered
 		default:
 			most = r.Left

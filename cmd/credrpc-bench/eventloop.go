@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"credrpc/accessdb"
@@ -54,6 +58,7 @@ func (c *eventloopServer) Run() error {
 		}
 		defer rules.Close()
 		srv.Access = rules
+		go obeyHangUps(ctx, rules)
 	}
 	drained := make(chan error, 1)
 	defer context.AfterFunc(ctx, func() {
@@ -67,8 +72,26 @@ func (c *eventloopServer) Run() error {
 	return <-drained
 }
 
-// answer answers what the payload asks for.
+// answer answers what the payload asks for. Who called is who connected, of whom the
+// rules were asked.
 func (c *eventloopServer) answer(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	c.before(call.Payload)
-	return c.echo.Append(dst, call.Payload), nil
+	return c.echo.Append(dst, call.Payload, call.Peer.UID(), call.Peer.GID()), nil
+}
+
+// obeyHangUps has SIGHUP load the rules anew, until ctx ends.
+func obeyHangUps(ctx context.Context, rules *accessdb.DB) {
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangUp:
+			if err := rules.Reload(); err != nil {
+				fmt.Fprintln(os.Stderr, "the rules in force stay:", err)
+			}
+		}
+	}
 }
