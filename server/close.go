@@ -65,10 +65,11 @@ func (l *loop) close1(c *conn) {
 	}()
 }
 
-// recycle gives c back. Nothing refers to it any more.
+// recycle gives c back, whose descriptor is closed. Nothing refers to it any more.
 func (l *loop) recycle(c *conn) {
 	c.release()
 	l.run.conns.Put(c)
+	l.run.madeRoom()
 }
 
 // hangUp tells the caller of an abandoned call an error and closes fd, or leaves
@@ -81,6 +82,7 @@ func (l *loop) hangUp(fd int, mode sys.Mode, text string) {
 	l.count.failed.Add(1)
 	if mode == sys.Raw {
 		sys.Close(fd, sys.Raw)
+		l.run.madeRoom()
 		return
 	}
 	sys.ShutdownWrite(fd)
