@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"credrpc/accessdb"
+	"credrpc/sandbox"
 	"credrpc/server"
 )
 
@@ -32,7 +34,16 @@ type eventloopServer struct {
 	Rules          string        `help:"Access rules, a file or a directory; without it everybody may call."`
 	RulesCache     int           `default:"0" help:"Callers whose decisions are remembered; 0 is accessdb's default, -1 is none."`
 	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
+	Bare           bool          `help:"Take requests of other senders than who connected, and have limits so high that none is met."`
+	Sandbox        bool          `help:"Apply the sandbox before the first call. Not for a program that is linked with cgo."`
 }
+
+// What a bare server's limits are.
+const (
+	bareCalls   = 1 << 20
+	bareBytes   = 1 << 50
+	bareTimeout = 24 * time.Hour
+)
 
 // Run serves until a signal.
 func (c *eventloopServer) Run() error {
@@ -50,6 +61,14 @@ func (c *eventloopServer) Run() error {
 		RatePerUID:     c.RatePerUID,
 		BurstPerUID:    c.BurstPerUID,
 		RequestTimeout: c.RequestTimeout,
+	}
+	if c.Bare {
+		srv.AllowOtherSender = true
+		srv.MaxCalls, srv.MaxCallsPerUID, srv.MaxBytesPerUID = bareCalls, bareCalls, bareBytes
+		srv.RequestTimeout, srv.CallTimeout = bareTimeout, bareTimeout
+	}
+	if c.Sandbox {
+		srv.Listening = c.confine
 	}
 	if c.Rules != "" {
 		rules, err := accessdb.Open(c.Rules, accessdb.Options{CacheSize: c.RulesCache})
@@ -70,6 +89,16 @@ func (c *eventloopServer) Run() error {
 		return err
 	}
 	return <-drained
+}
+
+// confine applies the sandbox of credrpc serve --sandbox, with the rules and the socket.
+func (c *eventloopServer) confine() error {
+	options := sandbox.Options{Remove: []string{filepath.Dir(c.Path)}}
+	if c.Rules != "" {
+		options.Read = []string{filepath.Dir(c.Rules)}
+	}
+	_, err := sandbox.Apply(options)
+	return err
 }
 
 // answer answers what the payload asks for. Who called is who connected, of whom the
