@@ -48,7 +48,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		waiting := make(chan error, 40)
 		for i := range cap(waiting) {
 			go func() {
-				waiting <- ordinary(&client.Client{Path: path}, fmt.Appendf(nil, "call %d", i))
+				waiting <- within(watched+callLimit, &client.Client{Path: path}, fmt.Appendf(nil, "call %d", i))
 			}()
 		}
 		used = p.used(watched)
@@ -75,7 +75,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			t.Fatalf("it has %d descriptors, want %d, after %v", p.descriptors(), limit, watched)
 		}
 	}
-	if used > 0.05 {
+	if used > 0.2 { // it would be all of one
 		t.Errorf("it used %.1f %% of a processor while it was full", 100*used)
 	}
 	if lines := strings.Count(p.log.String(), "\n"); lines > 10 {

@@ -26,5 +26,6 @@
 // Latencies are logged and not judged: the machine may have other things to do. Those
 // under an attack and those without one take turns.
 //
-// They need root, strace(1) and unshare(1), and are skipped otherwise.
+// They need root, strace(1), unshare(1) and the memory controller of cgroup v1, and are
+// skipped otherwise.
 package faults
