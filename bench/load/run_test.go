@@ -53,9 +53,10 @@ func child(text string) int {
 // TestIdentify has a server that says who called, and one that says somebody else.
 func TestIdentify(t *testing.T) {
 	var echo Echo
-	said := uint32(os.Geteuid())
+	var said atomic.Uint32
+	said.Store(uint32(os.Geteuid()))
 	path := serve(t, func(request []byte) [][]byte {
-		answer := echo.Append(make([]byte, 2*headerSize), request[headerSize:], said, uint32(os.Getegid()))
+		answer := echo.Append(make([]byte, 2*headerSize), request[headerSize:], said.Load(), uint32(os.Getegid()))
 		binary.BigEndian.PutUint32(answer[headerSize:], uint32(len(answer)-2*headerSize))
 		return [][]byte{answer}
 	})
@@ -64,7 +65,7 @@ func TestIdentify(t *testing.T) {
 	if r := generate(t, c); r.Calls == 0 || r.Errors() > 0 {
 		t.Errorf("%+v", r.Group)
 	}
-	said++
+	said.Add(1)
 	if r := generate(t, c); r.Calls > 0 || r.Mistaken == 0 || r.Mistaken != r.Wrong || r.FirstError != "the answer is for somebody else" {
 		t.Errorf("another user: %+v", r.Group)
 	}
