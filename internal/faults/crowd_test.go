@@ -58,7 +58,7 @@ func TestLingeringDescriptors(t *testing.T) {
 func TestSlowCrowd(t *testing.T) {
 	rounds, callers, deadline := 1, 500, 1500*time.Millisecond
 	if whole() {
-		rounds, callers, deadline = 5, 10_000, 5*time.Second
+		rounds, callers, deadline = 10, 10_000, 5*time.Second
 	}
 	path := filepath.Join(openDir(t), "s")
 	p := start(t, path, "--mode=0666", fmt.Sprint("--max-calls=", 2*callers), fmt.Sprint("--max-calls-per-uid=", callers), fmt.Sprint("--timeout=", deadline))
@@ -91,19 +91,32 @@ func TestSlowCrowd(t *testing.T) {
 
 // pairs are runs without an attack and with it, which took turns.
 type pairs struct {
-	quiet, attacked, ratio []float64 // of p99 in microseconds
+	p50, p99 paired
 }
 
 func (p *pairs) add(quiet, attacked *generator.Result) {
-	p.quiet = append(p.quiet, quiet.Latency.P99)
-	p.attacked = append(p.attacked, attacked.Latency.P99)
-	p.ratio = append(p.ratio, attacked.Latency.P99/quiet.Latency.P99)
+	p.p50.add(quiet.Latency.P50, attacked.Latency.P50)
+	p.p99.add(quiet.Latency.P99, attacked.Latency.P99)
+}
+
+// String shows medians of all pairs.
+func (p *pairs) String() string {
+	return fmt.Sprintf("medians of %d pairs: p50 %v, p99 %v", len(p.p99.ratio), &p.p50, &p.p99)
+}
+
+// paired are figures of a latency, in microseconds.
+type paired struct {
+	quiet, attacked, ratio []float64
+}
+
+func (p *paired) add(quiet, attacked float64) {
+	p.quiet, p.attacked = append(p.quiet, quiet), append(p.attacked, attacked)
+	p.ratio = append(p.ratio, attacked/quiet)
 }
 
 // String shows the medians.
-func (p *pairs) String() string {
-	return fmt.Sprintf("p99 of %d pairs: quiet %.0f µs, attacked %.0f µs, ratio %.2f (medians)",
-		len(p.ratio), median(p.quiet), median(p.attacked), median(p.ratio))
+func (p *paired) String() string {
+	return fmt.Sprintf("%.0f µs quiet, %.0f µs attacked, ratio %.2f", median(p.quiet), median(p.attacked), median(p.ratio))
 }
 
 // What a crowd does.
@@ -214,17 +227,23 @@ func beCrowd(args []string) int {
 	return 0
 }
 
-// sendSlowly sends a byte of a request on each connection every second.
+// sendSlowly sends a byte of a request on each connection every second, on some of them
+// every hundredth.
 func sendSlowly(conns []net.Conn, stop <-chan struct{}) {
+	const parts = 100
 	request := append([]byte{0, 0, 0, 100}, make([]byte, 100)...)
+	tick := time.NewTicker(time.Second / parts)
+	defer tick.Stop()
 	for _, b := range request {
-		for _, c := range conns {
-			c.Write([]byte{b})
-		}
-		select {
-		case <-stop:
-			return
-		case <-time.After(time.Second):
+		for part := range parts {
+			for _, c := range conns[len(conns)*part/parts : len(conns)*(part+1)/parts] {
+				c.Write([]byte{b})
+			}
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+			}
 		}
 	}
 }
