@@ -20,7 +20,7 @@ const (
 	// gives up the lead to run them.
 	waryBatch = 32
 
-	// acceptPause is how long a loop stops accepting when accepting fails, most
+	// acceptPause is how long a loop stops accepting at most when accepting fails, most
 	// often because the system has run out of something that it needs.
 	acceptPause = 10 * time.Millisecond
 
@@ -156,7 +156,10 @@ func (l *loop) list() error {
 }
 
 // pauseAccepting takes the listener out of the epoll set for a while: it would
-// be reported over and over otherwise. What is in the backlog stays there.
+// be reported over and over otherwise. What is in the backlog stays there. Accepting
+// goes on when a connection of this server is closed, which makes room for another if
+// descriptors are what is missing, and at the latest after acceptPause: others make
+// room too, without a word.
 func (l *loop) pauseAccepting(cause error) {
 	l.poller.Delete(l.listener)
 	l.count.paused.Add(1)
@@ -164,18 +167,47 @@ func (l *loop) pauseAccepting(cause error) {
 		l.run.pauseLog.Store(now)
 		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
 	}
-	time.AfterFunc(acceptPause, func() {
-		var err error
-		l.mu.Lock() // so that the poller is not closed meanwhile
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.paused {
+		l.paused = true
+		l.run.paused.Add(1)
+	}
+	if l.pauseEnd == nil {
+		l.pauseEnd = time.AfterFunc(acceptPause, l.resumeAccepting)
+		return
+	}
+	l.pauseEnd.Reset(acceptPause)
+}
+
+// madeRoom has loops that have paused accept again: a descriptor was closed.
+func (s *serving) madeRoom() {
+	if s.paused.Load() == 0 {
+		return
+	}
+	for _, l := range s.loops {
+		l.resumeAccepting()
+	}
+}
+
+// resumeAccepting ends a pause, if there is one.
+func (l *loop) resumeAccepting() {
+	var err error
+	l.mu.Lock() // so that the poller is not closed meanwhile
+	resumes := l.paused
+	if resumes {
+		l.paused = false
+		l.run.paused.Add(-1)
+		l.pauseEnd.Stop()
 		if !l.closed && !l.retired {
 			err = l.list()
 		}
-		l.mu.Unlock()
-		if err != nil {
-			l.pauseAccepting(err)
-		}
-		if l.run.closing.Load() {
-			l.wake() // the leader was about to empty the backlog
-		}
-	})
+	}
+	l.mu.Unlock()
+	if err != nil {
+		l.pauseAccepting(err)
+	}
+	if resumes && l.run.closing.Load() {
+		l.wake() // the leader was about to empty the backlog
+	}
 }

@@ -65,10 +65,11 @@ func (l *loop) close1(c *conn) {
 	}()
 }
 
-// recycle gives c back. Nothing refers to it any more.
+// recycle gives c back, whose descriptor is closed. Nothing refers to it any more.
 func (l *loop) recycle(c *conn) {
 	c.release()
 	l.run.conns.Put(c)
+	l.run.madeRoom()
 }
 
 // hangUp tells the caller of an abandoned call an error and closes the connection, or
@@ -86,6 +87,7 @@ func (a *abandoned) hangUp(text string) {
 	}
 	if a.mode == sys.Raw {
 		sys.Close(a.fd, sys.Raw)
+		l.run.madeRoom()
 		return
 	}
 	sys.ShutdownWrite(a.fd)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/panjf2000/gnet/v2/pkg/netpoll"
 	"golang.org/x/sys/unix"
@@ -42,9 +43,11 @@ type loop struct {
 	direct  atomic.Bool  // the leader waits for the listener and the wakeup alone, or is about to
 
 	mu        sync.Mutex
-	parked    []*conn   // by descriptor; guarded by mu
-	deadlines deadlines // of parked; guarded by mu
-	closed    bool      // nothing may be parked any more; guarded by mu
+	parked    []*conn     // by descriptor; guarded by mu
+	deadlines deadlines   // of parked; guarded by mu
+	closed    bool        // nothing may be parked any more; guarded by mu
+	paused    bool        // accepting has paused; guarded by mu
+	pauseEnd  *time.Timer // ends that; nil before the first pause; guarded by mu
 
 	readyMu   sync.Mutex
 	readyHead *conn // connections that wait for a worker; guarded by readyMu

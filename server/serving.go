@@ -40,6 +40,7 @@ type serving struct {
 	helpUntil atomic.Int64 // no loop rests before, on the server's clock
 	inFlight  atomic.Int64
 	lingering atomic.Int64
+	paused    atomic.Int32 // loops that have paused accepting
 	panicLog  atomic.Int64 // likewise for handlers that panicked
 	accessLog atomic.Int64 // likewise for decisions that failed
 	pauseLog  atomic.Int64 // when a pause of accepting was last logged, on the server's clock

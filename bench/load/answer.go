@@ -12,6 +12,7 @@ import (
 // collect reads the answer to the call and reports whether it is right.
 func (c *caller) collect(k *call) bool {
 	c.stamp(k, k.answer)
+	c.name(k.uid, c.gid)
 	size := 2*headerSize + k.answer
 	for seen, got := 0, 0; ; { // bytes of the answer that were compared, and that wait for it in the buffer
 		n, errno := sys.WaitingReceive(k.fd, c.answer[got:min(len(c.answer), size+1-seen)])
@@ -36,7 +37,7 @@ func (c *caller) collect(k *call) bool {
 		case seen+got < size && got < len(c.answer):
 			continue
 		case seen+got >= size || !c.expects(seen, c.answer[:got]):
-			c.wrong(k)
+			c.wrong(k, seen, c.answer[:got])
 			return false
 		}
 		seen, got = seen+got, 0
@@ -77,10 +78,16 @@ func (c *caller) refused(k *call, said []byte) {
 	k.tally.note(cause{what: "error frame"}, said)
 }
 
-// wrong counts a call whose answer is not its payload.
-func (c *caller) wrong(k *call) {
+// wrong counts a call whose answer is not its payload: the bytes got, from a place on.
+func (c *caller) wrong(k *call, from int, got []byte) {
 	k.tally.Counts.Wrong++
 	c.failures = 0
+	const here, end = 2*headerSize + wishEnd, 2*headerSize + identityEnd
+	if c.identify && from == 0 && len(got) >= end && !bytes.Equal(got[here:end], c.frame[here:end]) {
+		k.tally.Counts.Mistaken++
+		k.tally.note(cause{what: "the answer is for somebody else"}, nil)
+		return
+	}
 	k.tally.note(cause{what: "the answer is not the payload"}, nil)
 }
 

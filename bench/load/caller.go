@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type plan struct {
 	pieces   int       // at least 1
 	pause    time.Duration
 	phases   bool
+	identify bool // answers say who called
 
 	until   atomic.Int64 // no call begins later: a time of the clock
 	abandon atomic.Int64 // calls that still wait end: a time of the clock
@@ -50,6 +52,7 @@ type caller struct {
 	*plan
 	pacer
 	users  identities
+	gid    uint32 // of all calls
 	sizes  Sizes
 	single bool // all calls have the same exchange
 	same   exchange
@@ -77,6 +80,7 @@ type caller struct {
 type call struct {
 	exchange
 	number uint64
+	uid    uint32 // who calls
 	tally  *tally
 	fd     int           // -1 if it has failed already
 	at     time.Duration // scheduled arrival; closed loop: when it began
@@ -90,6 +94,7 @@ func newCaller(p *plan, sizes Sizes, batch int, first byte, seed uint64, index i
 	request, answer := sizes.Max()
 	c := &caller{
 		plan:    p,
+		gid:     uint32(os.Getegid()),
 		pacer:   pacer{firstMargin},
 		sizes:   sizes,
 		random:  rand.New(rand.NewPCG(seed, uint64(index))),
@@ -149,7 +154,8 @@ func (c *caller) start(k *call) {
 	}
 	k.number = c.number
 	c.number++
-	if errno := c.users.become(); errno != 0 {
+	var errno unix.Errno
+	if k.uid, errno = c.users.become(); errno != 0 {
 		k.fd = c.failed(k, "setresuid", errno)
 		return
 	}
@@ -225,6 +231,7 @@ func (c *caller) send(k *call) int {
 // transmit sends the request, in pieces if it shall.
 func (c *caller) transmit(fd int, k *call) unix.Errno {
 	c.stamp(k, k.request)
+	c.name(^k.uid, ^c.gid)
 	size := headerSize + k.request
 	if c.pieces == 1 && headerSize+size <= len(c.frame) { // nearly always
 		_, errno := sys.WaitingSend(fd, c.frame[headerSize:headerSize+size])
@@ -275,6 +282,16 @@ func (c *caller) stamp(k *call, size int) {
 	}
 }
 
+// name writes into the frame who called, where the answer shall say that. The request
+// has there who did not: what the server says is not what it was told.
+func (c *caller) name(uid, gid uint32) {
+	if c.identify {
+		body := c.frame[2*headerSize:]
+		binary.BigEndian.PutUint32(body[wishEnd:], uid)
+		binary.BigEndian.PutUint32(body[wishEnd+4:], gid)
+	}
+}
+
 // prepare writes what all calls with this exchange have in common.
 func (c *caller) prepare(x exchange) {
 	binary.BigEndian.PutUint32(c.frame[headerSize:], uint32(x.request))
@@ -285,6 +302,9 @@ func (c *caller) prepare(x exchange) {
 	switch {
 	case x.apart:
 		body[0] = wishing
+		if c.identify {
+			body[0] = identifiedWishing
+		}
 		binary.BigEndian.PutUint32(body[numberEnd:], uint32(x.answer))
 	case len(body) >= wishEnd:
 		copy(body[numberEnd:wishEnd], c.stream[numberEnd:])

@@ -47,7 +47,7 @@ func TestCallerAllocatesNothing(t *testing.T) {
 			if errno != 0 {
 				t.Fatal(errno)
 			}
-			answer = echo.Append(answer[:headerSize], request[headerSize:n])
+			answer = echo.Append(answer[:headerSize], request[headerSize:n], 0, 0)
 			binary.BigEndian.PutUint32(answer, uint32(len(answer)-headerSize))
 			sys.Send(conn, noError, answer)
 			if _, right := c.finish(&k); !right {

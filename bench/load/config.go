@@ -25,6 +25,10 @@ const (
 	MaxPieces = 10_000
 )
 
+// IdentifiedSize is the least size of requests and answers of calls whose answers say
+// who called.
+const IdentifiedSize = identityEnd
+
 // otherDescriptors is more than the number of descriptors that a process has
 // besides its calls.
 const otherDescriptors = 32
@@ -52,6 +56,10 @@ type Config struct {
 	// Identities has the callers act as so many users in turn, another for each call:
 	// numbers from FirstIdentity on. It needs root.
 	Identities int
+
+	// Identify has every answer say who called, and the callers verify it. Sizes must
+	// have room for that: see IdentifiedSize.
+	Identify bool
 
 	// What needs parts. See [Distribute].
 	UIDs    UIDs
@@ -105,6 +113,9 @@ func (c *Config) Validate() error {
 	if c.Sleepers > 0 && (c.Payload < 1 || len(c.Sizes) > 0) {
 		return errors.New("load: sleeping calls need a payload of one size")
 	}
+	if least := c.sizes().least(); c.Identify && (c.Sleepers > 0 || least < IdentifiedSize) {
+		return fmt.Errorf("load: answers that say who called need requests and answers of %d bytes, and not %d, of callers that are awake", IdentifiedSize, least)
+	}
 	if c.Arrivals != nil {
 		if err := c.Arrivals.Steps.validate(); err != nil {
 			return err
@@ -130,7 +141,7 @@ func (c *Config) validateUsers() error {
 	if len(c.UIDs) > c.Load.Callers {
 		return fmt.Errorf("load: %d callers cannot act as %d users; each needs one", c.Load.Callers, len(c.UIDs))
 	}
-	if (len(c.UIDs) > 0 || c.Identities > 0 || c.Hostile.Denies()) && os.Geteuid() != 0 {
+	if (len(c.UIDs) > 0 || c.Identities > 0 || c.Hostile.ActsAsOthers()) && os.Geteuid() != 0 {
 		return fmt.Errorf("%w, and this process has uid %d", ErrNotRoot, os.Geteuid())
 	}
 	return nil

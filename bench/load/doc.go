@@ -107,8 +107,12 @@
 //	         size of its own, else 'c'
 //	[1:9]    a number, different in every call of a caller: if there is room
 //	[9:13]   with 'a': how many bytes the answer shall have, big endian
+//	[13:21]  with 'A' and 'C', which are else 'a' and 'c' ([Config.Identify]): in the
+//	         request, what is not the caller's user and group; in the answer, what is,
+//	         as the server knows it from the kernel
 //
 // The server echoes, or with 'a' answers the beginning of that size: an [Echo] is
 // the server's side of this. Each answer is compared byte by byte, so one that
-// belongs to another call of the caller is found out.
+// belongs to another call of the caller is found out, and with [Config.Identify] one
+// that was made for another user.
 package load

@@ -16,6 +16,10 @@ const (
 
 	// wishing begins a call whose answer shall have a size of its own.
 	wishing = 'a'
+
+	// The same of calls whose answer shall say who called.
+	identified        = 'C'
+	identifiedWishing = 'A'
 )
 
 const (
@@ -26,6 +30,9 @@ const (
 	// wishEnd is where the size of the answer ends: behind the number, as a
 	// uint32.
 	wishEnd = 13
+
+	// identityEnd is where who called ends: behind that, user and group, as uint32.
+	identityEnd = 21
 )
 
 // period is after how many bytes the bytes of payloads repeat. It is prime, so
@@ -60,16 +67,37 @@ type Echo struct {
 	table []byte // made when the first answer has a size of its own
 }
 
-// Wishes reports whether a request asks for an answer of a size of its own.
-// Otherwise the answer is the request.
+// Wishes reports whether a request asks for an answer that is not the request.
 func (e *Echo) Wishes(request []byte) bool {
-	return len(request) >= wishEnd && request[0] == wishing
+	return resizes(request) || identifies(request)
 }
 
-// Append appends the answer to a request. It never appends more than
-// [MaxPayload] bytes, whatever the request says, unless that is longer itself.
-func (e *Echo) Append(dst, request []byte) []byte {
-	if !e.Wishes(request) {
+// resizes reports whether the answer shall have a size of its own.
+func resizes(request []byte) bool {
+	return len(request) >= wishEnd && (request[0] == wishing || request[0] == identifiedWishing)
+}
+
+// identifies reports whether the answer shall say who called.
+func identifies(request []byte) bool {
+	return len(request) >= identityEnd && (request[0] == identified || request[0] == identifiedWishing)
+}
+
+// Append appends the answer to a request of the user uid and the group gid. It never
+// appends more than [MaxPayload] bytes, whatever the request says, unless that is
+// longer itself.
+func (e *Echo) Append(dst, request []byte, uid, gid uint32) []byte {
+	before := len(dst)
+	dst = e.appendSized(dst, request)
+	if answer := dst[before:]; identifies(request) && len(answer) >= identityEnd {
+		binary.BigEndian.PutUint32(answer[wishEnd:], uid)
+		binary.BigEndian.PutUint32(answer[wishEnd+4:], gid)
+	}
+	return dst
+}
+
+// appendSized appends the answer, without who called.
+func (e *Echo) appendSized(dst, request []byte) []byte {
+	if !resizes(request) {
 		return append(dst, request...)
 	}
 	size := int(min(binary.BigEndian.Uint32(request[numberEnd:]), MaxPayload))

@@ -40,13 +40,44 @@ func TestEcho(t *testing.T) {
 		if tt.size >= 0 {
 			want = expect(tt.request, tt.size)
 		}
-		got := echo.Append([]byte("before"), tt.request)
+		got := echo.Append([]byte("before"), tt.request, 5, 6)
 		if !bytes.Equal(got, append([]byte("before"), want...)) {
 			t.Errorf("%s: %d bytes, want %d", tt.name, len(got)-6, len(want))
 		}
 	}
-	if got := echo.Append(nil, wish(13, 1<<32-1)); len(got) != MaxPayload {
+	if got := echo.Append(nil, wish(13, 1<<32-1), 5, 6); len(got) != MaxPayload {
 		t.Errorf("a wish for 4 GiB: %d bytes", len(got))
+	}
+}
+
+// TestEchoSaysWhoCalled replaces what the request says about that, and nothing else.
+func TestEchoSaysWhoCalled(t *testing.T) {
+	stream := makeStream(100)
+	who := []byte{0, 1, 0, 2, 0xff, 0xff, 0xff, 0xfe}
+	for _, tt := range []struct {
+		first             byte
+		request, answered int
+		said              bool
+	}{
+		{identified, 21, 21, true},
+		{identified, 20, 20, false},
+		{identified, 90, 90, true},
+		{identifiedWishing, 21, 100, true},
+		{identifiedWishing, 50, 30, true},
+		{identifiedWishing, 50, 20, false},
+		{awake, 50, 50, false},
+		{wishing, 50, 60, false},
+	} {
+		request := bytes.Clone(stream[:tt.request])
+		request[0] = tt.first
+		binary.BigEndian.PutUint32(request[numberEnd:], uint32(tt.answered))
+		want := append(bytes.Clone(request), stream[tt.request:]...)[:tt.answered]
+		if tt.said {
+			copy(want[wishEnd:], who)
+		}
+		if got := new(Echo).Append(nil, request, 0x00010002, 0xfffffffe); !bytes.Equal(got, want) {
+			t.Errorf("%+v: %x, want %x", tt, got, want)
+		}
 	}
 }
 

@@ -18,13 +18,21 @@ const (
 	Garbage Misdeed = "garbage" // sends a length of 4 GiB and other bytes that are no request
 	Early   Misdeed = "early"   // closes before it reads the answer
 	Denied  Misdeed = "denied"  // calls properly as a user that rules may deny
+	Spliced Misdeed = "spliced" // connects and begins a request as a user, and root sends the rest, or all of it
+	Linger  Misdeed = "linger"  // passes a descriptor whose last close takes as long as its peer likes
+	Deaf    Misdeed = "deaf"    // asks for an answer of half a MiB, does not read, and closes after two seconds
 )
 
 // misdeeds are all.
-func misdeeds() []Misdeed { return []Misdeed{Slow, Half, Garbage, Early, Denied} }
+func misdeeds() []Misdeed {
+	return []Misdeed{Slow, Half, Garbage, Early, Denied, Spliced, Linger, Deaf}
+}
+
+// allMisdeeds is written instead of a misdeed for so many callers of each.
+const allMisdeeds = "all"
 
 // Hostile says how many hostile callers there are beside the measured ones, and
-// who. It is written MISDEED=CALLERS,…
+// who. It is written MISDEED=CALLERS,… or all=CALLERS.
 type Hostile []HostileCallers
 
 // HostileCallers are those of one misdeed.
@@ -49,13 +57,19 @@ const (
 // ParseHostile reads the notation of hostile callers.
 func ParseHostile(s string) (Hostile, error) {
 	var all Hostile
-	for _, text := range strings.Split(s, ",") {
+	for text := range strings.SplitSeq(s, ",") {
 		name, number, _ := strings.Cut(text, "=")
 		callers, err := strconv.Atoi(number)
 		if err != nil {
 			return nil, fmt.Errorf("load: %q is not MISDEED=CALLERS, such as slow=10", text)
 		}
-		all = append(all, HostileCallers{Misdeed(name), callers})
+		if name != allMisdeeds {
+			all = append(all, HostileCallers{Misdeed(name), callers})
+			continue
+		}
+		for _, m := range misdeeds() {
+			all = append(all, HostileCallers{m, callers})
+		}
 	}
 	return all, all.validate()
 }
@@ -64,7 +78,7 @@ func (h Hostile) validate() error {
 	total := 0
 	for i, callers := range h {
 		if !slices.Contains(misdeeds(), callers.Misdeed) {
-			return fmt.Errorf("load: hostile callers that are %q do not exist; there are %v", callers.Misdeed, misdeeds())
+			return fmt.Errorf("load: hostile callers that are %q do not exist; there are %v and all", callers.Misdeed, misdeeds())
 		}
 		if callers.Callers < 1 || callers.Callers > MaxCallers {
 			return fmt.Errorf("load: %d hostile callers that are %s are not in 1 to %d", callers.Callers, callers.Misdeed, MaxCallers)
@@ -83,8 +97,13 @@ func (h Hostile) validate() error {
 }
 
 // Denies reports whether callers act as [Nobody], to be denied.
-func (h Hostile) Denies() bool {
-	return slices.ContainsFunc(h, func(c HostileCallers) bool { return c.Misdeed == Denied })
+func (h Hostile) Denies() bool { return h.has(Denied) }
+
+// ActsAsOthers reports whether callers act as other users, which needs root.
+func (h Hostile) ActsAsOthers() bool { return h.has(Denied) || h.has(Spliced) }
+
+func (h Hostile) has(m Misdeed) bool {
+	return slices.ContainsFunc(h, func(c HostileCallers) bool { return c.Misdeed == m })
 }
 
 // String returns the notation that [ParseHostile] reads.

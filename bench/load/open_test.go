@@ -221,7 +221,7 @@ func TestWarmUp(t *testing.T) {
 func TestPayloadsApart(t *testing.T) {
 	var echo Echo
 	path := serve(t, func(request []byte) [][]byte {
-		answer := echo.Append(make([]byte, 2*headerSize), request[headerSize:])
+		answer := echo.Append(make([]byte, 2*headerSize), request[headerSize:], 0, 0)
 		binary.BigEndian.PutUint32(answer[headerSize:], uint32(len(answer)-2*headerSize))
 		return [][]byte{answer}
 	})

@@ -13,11 +13,12 @@ import (
 
 // Counts says what became of the calls of a group of callers.
 type Counts struct {
-	Calls       uint64 `json:"calls"`        // answered, and the answer was right
-	Failed      uint64 `json:"failed"`       // no answer: a system call failed, or the connection ended
-	Refused     uint64 `json:"refused"`      // answered with an error frame
-	Wrong       uint64 `json:"wrong"`        // answered with other bytes than those sent
-	BacklogFull uint64 `json:"backlog_full"` // tries to connect that found the backlog full, and were repeated
+	Calls       uint64 `json:"calls"`              // answered, and the answer was right
+	Failed      uint64 `json:"failed"`             // no answer: a system call failed, or the connection ended
+	Refused     uint64 `json:"refused"`            // answered with an error frame
+	Wrong       uint64 `json:"wrong"`              // answered with other bytes than those sent
+	Mistaken    uint64 `json:"mistaken,omitempty"` // of those wrong: they say that somebody else called
+	BacklogFull uint64 `json:"backlog_full"`       // tries to connect that found the backlog full, and were repeated
 }
 
 // Errors returns the number of calls that were not answered right.
@@ -29,6 +30,7 @@ func (c *Counts) Add(other Counts) {
 	c.Failed += other.Failed
 	c.Refused += other.Refused
 	c.Wrong += other.Wrong
+	c.Mistaken += other.Mistaken
 	c.BacklogFull += other.BacklogFull
 }
 

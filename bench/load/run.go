@@ -92,13 +92,14 @@ func newGenerator(s *share) (*generator, error) {
 	}
 	request, answer := c.sizes().Max()
 	g := &generator{plan: plan{
-		address: address,
-		warmUp:  c.WarmUp,
-		steps:   1,
-		stream:  makeStream(max(request, answer)),
-		pieces:  max(1, c.Pieces),
-		pause:   c.Pause,
-		phases:  c.Phases,
+		address:  address,
+		warmUp:   c.WarmUp,
+		steps:    1,
+		stream:   makeStream(max(request, answer)),
+		pieces:   max(1, c.Pieces),
+		pause:    c.Pause,
+		phases:   c.Phases,
+		identify: c.Identify,
 	}}
 	if c.Arrivals != nil {
 		g.schedule = newSchedule(c.Arrivals, c.WarmUp, c.Seed, s.Part, s.Parts)
@@ -107,8 +108,12 @@ func newGenerator(s *share) (*generator, error) {
 	g.until.Store(int64(c.WarmUp + c.Length()))
 	g.abandon.Store(math.MaxInt64)
 	g.measured = make([]*caller, c.Load.Callers)
+	first := byte(awake)
+	if c.Identify {
+		first = identified
+	}
 	for i := range g.measured {
-		g.measured[i] = newCaller(&g.plan, c.sizes(), c.Load.Batch, awake, c.Seed, s.Callers+i)
+		g.measured[i] = newCaller(&g.plan, c.sizes(), c.Load.Batch, first, c.Seed, s.Callers+i)
 		g.measured[i].users = identitiesOf(c, i, c.Load.Callers)
 	}
 	g.sleepers = make([]*caller, c.Sleepers)

@@ -50,6 +50,27 @@ func child(text string) int {
 	return 0
 }
 
+// TestIdentify has a server that says who called, and one that says somebody else.
+func TestIdentify(t *testing.T) {
+	var echo Echo
+	var said atomic.Uint32
+	said.Store(uint32(os.Geteuid()))
+	path := serve(t, func(request []byte) [][]byte {
+		answer := echo.Append(make([]byte, 2*headerSize), request[headerSize:], said.Load(), uint32(os.Getegid()))
+		binary.BigEndian.PutUint32(answer[headerSize:], uint32(len(answer)-2*headerSize))
+		return [][]byte{answer}
+	})
+	c := Config{Path: path, Load: Load{Batch: 1, Callers: 2}, Sizes: Sizes{{Request: Range{21, 50}, Answer: &Range{21, 300_000}, Weight: 1}, {Request: Range{21, 100_000}, Weight: 1}},
+		Duration: 20 * time.Millisecond, Identify: true}
+	if r := generate(t, c); r.Calls == 0 || r.Errors() > 0 {
+		t.Errorf("%+v", r.Group)
+	}
+	said.Add(1)
+	if r := generate(t, c); r.Calls > 0 || r.Mistaken == 0 || r.Mistaken != r.Wrong || r.FirstError != "the answer is for somebody else" {
+		t.Errorf("another user: %+v", r.Group)
+	}
+}
+
 // generate runs a load generator in a process of its own.
 func generate(t *testing.T, c Config) *Result {
 	t.Helper()

@@ -194,6 +194,18 @@ func (s Sizes) Apart() bool {
 	return false
 }
 
+// least returns the smallest size of a request or an answer.
+func (s Sizes) least() int {
+	least := MaxPayload
+	for _, size := range s {
+		least = min(least, size.Request.Low)
+		if size.Answer != nil {
+			least = min(least, size.Answer.Low)
+		}
+	}
+	return least
+}
+
 // Max returns the largest size of a request and of an answer.
 func (s Sizes) Max() (request, answer int) {
 	for _, size := range s {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 
@@ -30,9 +31,10 @@ const (
 )
 
 // identities are the users as whom one of several callers acts in turn. The zero
-// value is none. It belongs to the thread of that caller.
+// value is none, and root calls. It belongs to the thread of that caller.
 type identities struct {
 	count, next, step int
+	own               uint32 // user of the process, who calls if there are none
 }
 
 // identitiesOf returns those of a caller with an index among all callers. What one
@@ -40,19 +42,19 @@ type identities struct {
 // system calls that change credentials.
 func identitiesOf(c *Config, index, callers int) identities {
 	if c.Identities == 0 {
-		return identities{}
+		return identities{own: uint32(os.Geteuid())}
 	}
-	return identities{c.Identities, index % c.Identities, callers}
+	return identities{count: c.Identities, next: index % c.Identities, step: callers}
 }
 
-// become has the thread act as the next user.
-func (i *identities) become() unix.Errno {
+// become has the thread act as the next user, and returns who that is.
+func (i *identities) become() (uid uint32, errno unix.Errno) {
 	if i.count == 0 {
-		return 0
+		return i.own, 0
 	}
-	uid := FirstIdentity + uint32(i.next)
+	uid = FirstIdentity + uint32(i.next)
 	i.next = (i.next + i.step) % i.count
-	return sys.ActAs(uid)
+	return uid, sys.ActAs(uid)
 }
 
 // leave has the thread act as root again.

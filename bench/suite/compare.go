@@ -28,6 +28,7 @@ type Comparison struct {
 	Payload  int           // bytes of a call's payload
 	Loops    int           // event loops; 0 is the server's default
 	Seed     uint64        // of the order of the servers
+	Users    load.UIDs     // as whom callers act, which needs root; none: as this process
 }
 
 // warmUp is how long each server serves before the first round: long enough for
@@ -149,7 +150,7 @@ type heat struct {
 // heats are all loads of c, each with all competitors.
 func (c *Comparison) heats(competitors []competitor) (heats []heat) {
 	for _, l := range c.Loads {
-		config := load.Config{Load: l, Payload: c.Payload, Duration: c.Duration}
+		config := load.Config{Load: l, Payload: c.Payload, Duration: c.Duration, UIDs: c.Users}
 		heats = append(heats, heat{config: config, competitors: competitors})
 	}
 	return heats

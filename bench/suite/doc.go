@@ -49,7 +49,8 @@
 //	window.go    its measured part
 //	profiles.go  the files that are made in it; perf.go: by perf
 //	findmax.go   the highest rate of arrivals at which an objective holds
-//	soak.go      whether a server grows that has a load for long
+//	soak.go      whether a server grows that has a load for long, or answers wrong;
+//	             soak_faults.go: what befalls it meanwhile
 //	sweep.go     which settings of package server are better than its defaults here
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls

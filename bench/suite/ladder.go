@@ -12,8 +12,12 @@ import (
 
 	"credrpc/accessdb"
 	"credrpc/bench/floor"
+	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/s6chain"
+	"credrpc/internal/sys"
+
+	"golang.org/x/sys/unix"
 )
 
 // A LadderConfig says what [Bench.Ladder] measures. Servers are names of steps,
@@ -46,9 +50,31 @@ func ladderSteps() []step {
 		{"server-cache", "server", "and rules: a CDB, the decision comes from the cache", serverStep("--rules", ruleFile)},
 		{"server-cdb", "server", "and rules: a CDB, looked up for every call", serverStep("--rules", ruleFile, "--rules-cache=-1")},
 		{"server-directory", "server", "and rules: a directory, looked up for every call", serverStep("--rules", ruleDirectory)},
+		{"server-bare", "server", "not compared, no limit that could be met, no rules: the least that it can be", serverStep("--bare")},
+		{"server-bare-again", "server-bare", "the same", serverStep("--bare")},
+		{protected, "server-bare", "and all of it: rules, a rate for each user, the default limits, the sandbox", protectedStep},
 		{"s6", "server-cdb", "s6-ipcserver, s6-ipcserver-access -x, an echo in C: a process for every call", s6Step},
 	}
 }
+
+// protected is the name of the step with all protections.
+const protected = "server-protected"
+
+// protectedStep is package server with all that it has against bad callers. The rate is
+// one that nobody reaches.
+func protectedStep(c *LadderConfig, files *ruleFiles) variant {
+	args := []string{"--rules", ruleFile, "--rate-per-uid", strconv.Itoa(unreachedRate)}
+	if sandboxed() {
+		args = append(args, "--sandbox")
+	}
+	return serverStep(args...)(c, files)
+}
+
+// unreachedRate is a rate, in calls a second, that one user does not reach here.
+const unreachedRate = 1_000_000
+
+// sandboxed reports whether this program can apply the sandbox: it is not linked with cgo.
+func sandboxed() bool { return sys.PrctlAllThreads(unix.PR_GET_NO_NEW_PRIVS, 0, 0) != unix.ENOTSUP }
 
 // LadderSteps returns the names of the steps, in their order.
 func LadderSteps() (names []string) {
@@ -143,8 +169,14 @@ func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*report.Report, err
 		handlers = "on the loop"
 	}
 	r.Settings = []report.Setting{{Name: "handlers", Value: handlers}, {Name: "rules in the file", Value: strconv.Itoa(c.Rules)}}
+	if len(c.Users) > 0 {
+		r.Settings = append(r.Settings, report.Setting{Name: "users", Value: c.Users.String()})
+	}
+	if slices.Contains(c.Servers, protected) {
+		c.noteProtected(r)
+	}
 	b.Progress(0, fmt.Sprintf("compiling %d rules", c.Rules))
-	files, err := b.writeRules(c.Rules)
+	files, err := b.writeRules(c.Rules, c.Users)
 	if err != nil {
 		return r, err
 	}
@@ -160,9 +192,19 @@ func (b *Bench) Ladder(ctx context.Context, c LadderConfig) (*report.Report, err
 	return r, b.paired(ctx, c.Comparison, entrants, r)
 }
 
+// noteProtected says what the step with all protections lacks here.
+func (c *LadderConfig) noteProtected(r *report.Report) {
+	if !sandboxed() {
+		note(r, protected+" has no sandbox, since this program is linked with cgo; build it with CGO_ENABLED=0.")
+	}
+	if len(c.Users) == 0 {
+		note(r, protected+" has no rate for its own user, who calls; --uids names another.")
+	}
+}
+
 // writeRules makes a file of n rules, of this process's user and of uids from 1
-// million on, and a directory of the first of them.
-func (b *Bench) writeRules(n int) (*ruleFiles, error) {
+// million on, and a directory of the first of them. Users who call have rules besides.
+func (b *Bench) writeRules(n int, users load.UIDs) (*ruleFiles, error) {
 	dir, err := b.directory()
 	if err != nil {
 		return nil, err
@@ -173,23 +215,26 @@ func (b *Bench) writeRules(n int) (*ruleFiles, error) {
 		return nil, err
 	}
 	defer builder.Close()
-	own := "uid/" + strconv.Itoa(os.Geteuid())
-	for i := range n {
-		key := own
-		if i > 0 {
-			key = "uid/" + strconv.Itoa(1_000_000+i)
-		}
+	callers := append(load.UIDs{uint32(os.Geteuid())}, users...)
+	for i := range n - 1 {
+		callers = append(callers, uint32(1_000_001+i))
+	}
+	for i, uid := range callers {
+		key := fmt.Sprint("uid/", uid)
 		if err := builder.Add(accessdb.Rule{Key: key, Decision: accessdb.Allow}); err != nil {
 			return nil, err
 		}
+		if i > len(users) {
+			continue
+		}
+		if err := os.MkdirAll(filepath.Join(files.directory, key), 0o700); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(files.directory, key, "allow"), nil, 0o600); err != nil {
+			return nil, err
+		}
 	}
-	if err := builder.Commit(); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Join(files.directory, own), 0o700); err != nil {
-		return nil, err
-	}
-	return files, os.WriteFile(filepath.Join(files.directory, own, "allow"), nil, 0o600)
+	return files, builder.Commit()
 }
 
 // WriteLadder writes what [Bench.Ladder] found as text.

@@ -23,7 +23,17 @@ func (b *Bench) paired(ctx context.Context, c Comparison, entrants []entrant, r 
 		all[i] = e.variant
 		all[i].Against = e.against
 	}
+	if len(c.Users) > 0 {
+		if err := mayActAsOthers(); err != nil {
+			return err
+		}
+	}
 	competitors, err := b.enter(ctx, c, all, r)
+	for _, s := range competitors {
+		if err == nil && len(c.Users) > 0 {
+			err = b.open(s.socket)
+		}
+	}
 	if err == nil {
 		err = b.rounds(ctx, c, c.heats(competitors), r)
 	}

@@ -45,7 +45,7 @@ func (b *Bench) ruleVariants(n, loops int) ([]variant, error) {
 	cached, lookedUp := []string{}, []string{}
 	if n > 0 {
 		b.Progress(0, fmt.Sprintf("compiling %s rules", grouped(float64(n))))
-		files, err := b.writeRules(n)
+		files, err := b.writeRules(n, nil)
 		if err != nil {
 			return nil, err
 		}

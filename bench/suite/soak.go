@@ -22,6 +22,7 @@ type SoakConfig struct {
 	Every   time.Duration // length of a run, at whose end the server is looked at
 	Samples int           // runs
 	WarmUp  float64       // share of the samples that does not count
+	Faults  Faults        // that befall the server meanwhile
 }
 
 // Tolerances of a soak: by how much something may grow, from the end of the warm-up to
@@ -32,10 +33,14 @@ const (
 	memoryToleranceShare = 0.02    // of what there is: the more, if it is more
 	descriptorTolerance  = 8
 	threadTolerance      = 8
+	goroutineTolerance   = 16
 )
 
 // ErrLeak reports a server that grows.
 var ErrLeak = errors.New("suite: the server grows")
+
+// ErrLetIn reports hostile callers who were answered and must not be.
+var ErrLetIn = errors.New("suite: hostile callers were answered who must be refused")
 
 // ErrSoakProcess reports a server whose process is not known.
 var ErrSoakProcess = errors.New("suite: a soak looks at the server's process, which must be known")
@@ -54,18 +59,37 @@ func (b *Bench) Soak(ctx context.Context, c SoakConfig) (*report.Report, []Growt
 	if c.Socket != "" && c.PID == 0 {
 		return r, nil, ErrSoakProcess
 	}
-	server, err := b.target(ctx, &c.Scenario, r)
+	met := map[Fault]int{}
+	server, err := b.soakTarget(ctx, &c, r)
 	if err == nil {
-		err = b.soakAll(ctx, &c, server, r)
+		err = b.soakAll(ctx, &c, server, met, r)
 	}
 	grown := c.growth(r)
-	r.Findings = c.conclude(grown, r)
+	r.Findings = c.conclude(grown, met, errors.Is(err, ErrServer), r)
 	for _, g := range grown {
 		if g.leaks() {
 			err = errors.Join(err, fmt.Errorf("%w: %s", ErrLeak, g.What))
 		}
 	}
+	if n, _ := c.letIn(r); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%w: %d", ErrLetIn, n))
+	}
 	return r, grown, finish(ctx, r, err)
+}
+
+// soakTarget returns the server, with rules that faults can befall.
+func (b *Bench) soakTarget(ctx context.Context, c *SoakConfig, r *report.Report) (*target, error) {
+	if len(c.Faults) == 0 {
+		return b.target(ctx, &c.Scenario, r)
+	}
+	if c.Rules != "" || c.Socket != "" || c.Server == Reference {
+		return nil, fmt.Errorf("%w: faults are for package server, started with rules of their own", ErrCannot)
+	}
+	var err error
+	if c.Rules, err = b.openRules(&c.Scenario); err != nil {
+		return nil, err
+	}
+	return b.target(ctx, &c.Scenario, r)
 }
 
 // settings are what all runs have in common.
@@ -79,14 +103,20 @@ func (c *SoakConfig) settings() []report.Setting {
 	if len(c.Load.Hostile) > 0 {
 		all = append(all, report.Setting{Name: "hostile callers", Value: c.Load.Hostile.String()})
 	}
+	if c.Load.Identify {
+		all = append(all, report.Setting{Name: "answers", Value: "say who called, which is verified"})
+	}
+	if len(c.Faults) > 0 {
+		all = append(all, report.Setting{Name: "faults", Value: c.Faults.String()})
+	}
 	if len(c.Load.UIDs) > 0 {
 		all = append(all, report.Setting{Name: "users", Value: c.Load.UIDs.String()})
 	}
 	return all
 }
 
-// soakAll makes the runs.
-func (b *Bench) soakAll(ctx context.Context, c *SoakConfig, server *target, r *report.Report) error {
+// soakAll makes the runs. What befalls the server is counted in met.
+func (b *Bench) soakAll(ctx context.Context, c *SoakConfig, server *target, met map[Fault]int, r *report.Report) error {
 	began := time.Now()
 	told := b.Progress
 	defer func() { b.Progress = told }()
@@ -101,7 +131,9 @@ func (b *Bench) soakAll(ctx context.Context, c *SoakConfig, server *target, r *r
 		if c.Rate > 0 {
 			config.Arrivals = &load.Arrivals{Poisson: true, Steps: load.Steps{{Rate: c.Rate, Duration: c.Every}}}
 		}
+		calm := b.disturb(ctx, c, server, met)
 		run, err := b.offer(ctx, server, config, &Profiles{}, r)
+		err = errors.Join(err, calm())
 		if run != nil && !run.Interrupted {
 			run.At = time.Since(began).Seconds()
 			r.Runs = append(r.Runs, *run)
@@ -155,6 +187,12 @@ func allSeries() []series {
 		{"PSS", "bytes", memory, func(r *report.Run) float64 { return float64(r.Process.MemoryAfter.PSS) }},
 		{"descriptors", "", fixed(descriptorTolerance), func(r *report.Run) float64 { return float64(r.Process.DescriptorsAfter) }},
 		{"threads", "", fixed(threadTolerance), func(r *report.Run) float64 { return float64(r.Process.ThreadsAfter) }},
+		{"goroutines", "", fixed(goroutineTolerance), func(r *report.Run) float64 {
+			if r.Runtime == nil {
+				return 0
+			}
+			return float64(r.Runtime.GoroutinesAfter)
+		}},
 		{"throughput", "calls/s", nil, func(r *report.Run) float64 { return r.CallsPerSecond }},
 		{"p99", "µs", nil, func(r *report.Run) float64 { return r.Latency.P99 }},
 		{"server CPU", "µs a call", nil, (*report.Run).ServerPerCall},

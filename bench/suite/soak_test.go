@@ -53,7 +53,7 @@ func TestGrowth(t *testing.T) {
 	if slices.ContainsFunc(grown, func(g Growth) bool { return g.What == "PSS" }) {
 		t.Error("PSS is not known")
 	}
-	said := c.conclude(grown, r)
+	said := c.conclude(grown, nil, false, r)
 	for _, want := range []string{"RSS: grows by 58.6 MiB an hour (95 %: 58.6 MiB to 58.6 MiB), 1.0 KiB a call (1.0 KiB to 1.0 KiB).",
 		"descriptors: level; in so short a time a growth of less than 10.2 an hour does not show."} {
 		if !slices.Contains(said, want) {
@@ -61,12 +61,39 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 	r.Runs = r.Runs[:20]
-	if said := strings.Join(c.conclude(c.growth(r), r), " "); strings.Contains(said, "grows by") || !strings.Contains(said, "RSS: too short to say; a verdict needs 12 samples after the warm-up.") {
+	if said := strings.Join(c.conclude(c.growth(r), nil, false, r), " "); strings.Contains(said, "grows by") || !strings.Contains(said, "RSS: too short to say; a verdict needs 12 samples after the warm-up.") {
 		t.Errorf("8 samples: %q", said)
 	}
 	r.Runs = r.Runs[:5]
 	if grown := c.growth(r); grown != nil {
 		t.Errorf("only the warm-up: %+v", grown)
+	}
+}
+
+// TestLetIn counts who was answered and must not be.
+func TestLetIn(t *testing.T) {
+	r := &report.Report{Runs: make([]report.Run, 2)}
+	for i := range r.Runs {
+		r.Runs[i].Hostile = []load.HostileResult{{Misdeed: load.Slow, Attempts: 5, Answered: 5}, {Misdeed: load.Spliced, Attempts: 10, Answered: uint64(i)}, {Misdeed: load.Denied, Attempts: 10}}
+	}
+	for server, want := range map[string]uint64{Eventloop: 1, EventloopOnLoop: 1, Reference: 0, "": 0} {
+		c := &SoakConfig{Scenario: Scenario{Server: server}}
+		if n, attempts := c.letIn(r); n != want || (attempts == 40) != (want > 0) {
+			t.Errorf("%q: %d of %d", server, n, attempts)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	var f Faults
+	if err := f.UnmarshalText([]byte("stop,all")); err != nil || f.String() != "stop,reload,replace,damage,stop,descriptors" {
+		t.Errorf("%v, %v", f, err)
+	}
+	if err := f.UnmarshalText(nil); err != nil || f != nil {
+		t.Errorf("%v, %v", f, err)
+	}
+	if got := faultsMet(map[Fault]int{FaultStop: 2, FaultReload: 1}); got != "reload 1 times, stop 2 times" {
+		t.Error(got)
 	}
 }
 

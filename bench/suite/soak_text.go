@@ -7,21 +7,65 @@ import (
 	"strings"
 	"time"
 
+	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/trend"
 )
 
-// conclude says in sentences what was found.
-func (c *SoakConfig) conclude(grown []Growth, r *report.Report) (said []string) {
+// conclude says in sentences what was found: of the server that ended or did not, of
+// answers, of who was let in, and of what grew.
+func (c *SoakConfig) conclude(grown []Growth, met map[Fault]int, ended bool, r *report.Report) (said []string) {
+	if len(r.Runs) > 0 {
+		said = append(said, c.sentences(met, ended, r)...)
+	}
 	for i := range grown {
 		if g := &grown[i]; g.leak {
 			said = append(said, g.sentence())
 		}
 	}
-	if n := r.Errors(); n > 0 {
-		said = append(said, fmt.Sprintf("%d calls were not answered right.", n))
+	return said
+}
+
+// sentences are those about what does not grow.
+func (c *SoakConfig) sentences(met map[Fault]int, ended bool, r *report.Report) (said []string) {
+	crashes := "the server did not end"
+	if ended {
+		crashes = "the server ended"
+	}
+	said = append(said, "Crashes: "+crashes+".")
+	var all load.Counts
+	for i := range r.Runs {
+		all.Add(r.Runs[i].Counts)
+	}
+	said = append(said, fmt.Sprintf("Answers: %s right, compared byte for byte; %d wrong, %d refused, %d failed.",
+		grouped(float64(all.Calls)), all.Wrong, all.Refused, all.Failed))
+	if c.Load.Identify {
+		said = append(said, fmt.Sprintf("Identities: %d answers were for somebody else.", all.Mistaken))
+	}
+	if n, attempts := c.letIn(r); attempts > 0 {
+		said = append(said, fmt.Sprintf("Let in: %d of %s attempts that must be refused.", n, grouped(float64(attempts))))
+	}
+	if text := faultsMet(met); text != "" {
+		said = append(said, "Faults: "+text+".")
 	}
 	return said
+}
+
+// letIn counts the attempts of hostile callers who must not be answered, and those that
+// were. A server without rules, or that does not compare senders, is not asked for that.
+func (c *SoakConfig) letIn(r *report.Report) (answered, attempts uint64) {
+	if c.Server != Eventloop && c.Server != EventloopOnLoop {
+		return 0, 0
+	}
+	for i := range r.Runs {
+		for _, h := range r.Runs[i].Hostile {
+			switch h.Misdeed {
+			case load.Denied, load.Spliced, load.Garbage, load.Linger:
+				answered, attempts = answered+h.Answered, attempts+h.Attempts
+			}
+		}
+	}
+	return answered, attempts
 }
 
 // sentence says what a series did.
@@ -133,19 +177,20 @@ func writeSoakErrors(b *strings.Builder, r *report.Report) {
 		}
 		fmt.Fprintf(b, "  at %.0f s: %d × %s\n", run.At, run.Errors(), run.FirstError)
 	}
-	kinds := map[string][2]uint64{}
-	var order []string
+	kinds := map[load.Misdeed]load.HostileResult{}
+	var order []load.Misdeed
 	for i := range r.Runs {
 		for _, h := range r.Runs[i].Hostile {
-			name := string(h.Misdeed)
-			n, had := kinds[name]
+			sum, had := kinds[h.Misdeed]
 			if !had {
-				order = append(order, name)
+				order = append(order, h.Misdeed)
 			}
-			kinds[name] = [2]uint64{n[0] + h.Attempts, n[1] + h.Refused}
+			sum.Attempts, sum.Answered, sum.Refused = sum.Attempts+h.Attempts, sum.Answered+h.Answered, sum.Refused+h.Refused
+			kinds[h.Misdeed] = sum
 		}
 	}
 	for _, name := range order {
-		fmt.Fprintf(b, "hostile callers, %s: %d attempts, %d of them refused with an error\n", name, kinds[name][0], kinds[name][1])
+		h := kinds[name]
+		fmt.Fprintf(b, "hostile callers, %s: %d attempts, %d of them refused with an error, %d answered\n", name, h.Attempts, h.Refused, h.Answered)
 	}
 }

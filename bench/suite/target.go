@@ -75,7 +75,7 @@ func running(s *Scenario) (*target, error) {
 }
 
 // others reports whether other users than this process's own call.
-func (s *Scenario) others() bool { return len(s.Load.UIDs) > 0 || s.Load.Hostile.Denies() }
+func (s *Scenario) others() bool { return len(s.Load.UIDs) > 0 || s.Load.Hostile.ActsAsOthers() }
 
 // started is a server that is started.
 func (b *Bench) started(ctx context.Context, s *Scenario, r *report.Report) (*target, error) {
@@ -193,21 +193,27 @@ func (b *Bench) openRules(s *Scenario) (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "open.cdb")
+	return file, s.writeOpenRules(file)
+}
+
+// writeOpenRules makes such a file, or replaces it, with more rules that are for nobody
+// who calls.
+func (s *Scenario) writeOpenRules(file string, more ...accessdb.Rule) error {
 	builder, err := accessdb.Create(file, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer builder.Close()
-	rules := []accessdb.Rule{{Key: "uid/default", Decision: accessdb.Allow}}
+	rules := append(more, accessdb.Rule{Key: "uid/default", Decision: accessdb.Allow})
 	if s.Load.Hostile.Denies() {
 		rules = append(rules, accessdb.Rule{Key: "uid/" + strconv.Itoa(load.Nobody), Decision: accessdb.Deny})
 	}
 	for _, rule := range rules {
 		if err := builder.Add(rule); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return file, builder.Commit()
+	return builder.Commit()
 }
 
 // hasRules reports whether the server of the scenario obeys access rules.

@@ -63,7 +63,7 @@ func (b *Bench) ucspiEntrants(ctx context.Context, c UCSPIConfig) ([]entrant, er
 	if err != nil {
 		return nil, err
 	}
-	files, err := b.writeRules(1000)
+	files, err := b.writeRules(1000, nil)
 	if err != nil {
 		return nil, err
 	}

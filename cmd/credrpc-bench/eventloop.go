@@ -3,13 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"credrpc/accessdb"
 	"credrpc/audit"
 	"credrpc/bench/suite"
 	"credrpc/metrics"
+	"credrpc/sandbox"
 	"credrpc/server"
 )
 
@@ -34,7 +40,16 @@ type eventloopServer struct {
 	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
 	Metrics        bool          `help:"Measure durations, and serve metrics on a socket beside the other one, with the suffix .metrics."`
 	Audit          string        `help:"File to write denied calls to; without it nothing is written."`
+	Bare           bool          `help:"Take requests of other senders than who connected, and have limits so high that none is met."`
+	Sandbox        bool          `help:"Apply the sandbox before the first call. Not for a program that is linked with cgo."`
 }
+
+// What a bare server's limits are.
+const (
+	bareCalls   = 1 << 20
+	bareBytes   = 1 << 50
+	bareTimeout = 24 * time.Hour
+)
 
 // Run serves until a signal.
 func (c *eventloopServer) Run() error {
@@ -53,6 +68,14 @@ func (c *eventloopServer) Run() error {
 		BurstPerUID:    c.BurstPerUID,
 		RequestTimeout: c.RequestTimeout,
 	}
+	if c.Bare {
+		srv.AllowOtherSender = true
+		srv.MaxCalls, srv.MaxCallsPerUID, srv.MaxBytesPerUID = bareCalls, bareCalls, bareBytes
+		srv.RequestTimeout, srv.CallTimeout = bareTimeout, bareTimeout
+	}
+	if c.Sandbox {
+		srv.Listening = c.confine
+	}
 	if c.Rules != "" {
 		rules, err := accessdb.Open(c.Rules, accessdb.Options{CacheSize: c.RulesCache})
 		if err != nil {
@@ -60,6 +83,7 @@ func (c *eventloopServer) Run() error {
 		}
 		defer rules.Close()
 		srv.Access = rules
+		go obeyHangUps(ctx, rules)
 	}
 	watched, err := c.watch(srv)
 	if err != nil {
@@ -78,10 +102,38 @@ func (c *eventloopServer) Run() error {
 	return <-drained
 }
 
-// answer answers what the payload asks for.
+// confine applies the sandbox of credrpc serve --sandbox, with the rules and the socket.
+func (c *eventloopServer) confine() error {
+	options := sandbox.Options{Remove: []string{filepath.Dir(c.Path)}}
+	if c.Rules != "" {
+		options.Read = []string{filepath.Dir(c.Rules)}
+	}
+	_, err := sandbox.Apply(options)
+	return err
+}
+
+// answer answers what the payload asks for. Who called is who connected, of whom the
+// rules were asked.
 func (c *eventloopServer) answer(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	c.before(call.Payload)
-	return c.echo.Append(dst, call.Payload), nil
+	return c.echo.Append(dst, call.Payload, call.Peer.UID(), call.Peer.GID()), nil
+}
+
+// obeyHangUps has SIGHUP load the rules anew, until ctx ends.
+func obeyHangUps(ctx context.Context, rules *accessdb.DB) {
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangUp:
+			if err := rules.Reload(); err != nil {
+				fmt.Fprintln(os.Stderr, "the rules in force stay:", err)
+			}
+		}
+	}
 }
 
 // watch has srv looked at as the flags say, until the function that it returns is called.

@@ -20,6 +20,7 @@ type ladderCommand struct {
 	Payload int         `default:"32" help:"Bytes of a call's payload."`
 	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the steps."`
+	UIDs    load.UIDs   `name:"uids" placeholder:"UID,LOW-HIGH,..." help:"Users as whom the callers act, each with a part of them. Needs root."`
 	output
 }
 
@@ -46,6 +47,7 @@ func (c *ladderCommand) Run() error {
 				Payload:  c.Payload,
 				Loops:    c.Loops,
 				Seed:     c.Seed,
+				Users:    c.UIDs,
 			},
 			OnLoop: c.OnLoop,
 			Rules:  c.Rules,

@@ -37,7 +37,7 @@ type runCommand struct {
 	Pieces  int           `default:"1" help:"Pieces in which a request is sent."`
 	Pause   time.Duration `default:"1ms" help:"Pause between pieces."`
 	UIDs    load.UIDs     `name:"uids" placeholder:"UID,LOW-HIGH,..." help:"Users as whom the callers act, each with a part of them. Needs root."`
-	Hostile load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. Kinds: slow, half, garbage, early, denied."`
+	Hostile load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. Kinds: slow, half, garbage, early, denied, spliced, linger, deaf; all=N is N of each."`
 	Phases  bool          `help:"Measure the phases of a call too, which costs three readings of the clock a call."`
 
 	PProf    string `name:"pprof" placeholder:"FILE" help:"Write a processor profile of the measured part to FILE, for go tool pprof. Of servers in Go that are started, as --trace and --heap. Files are written when the run is over."`
@@ -54,7 +54,7 @@ type runCommand struct {
 func (c *runCommand) Help() string {
 	return `Without --rate and --steps callers wait for their answers before they call again (closed loop). With them calls arrive by a schedule and latency counts from the scheduled arrival, also for calls that arrive while the server stalls.
 
-Hostile callers: slow sends a byte every 100 ms; half closes after half of a request; garbage sends a length of 4 GiB; early closes before it reads the answer; denied calls properly as user 65534, which the rules deny (needs root). Each begins anew a millisecond after its last attempt.
+Hostile callers: slow sends a byte every 100 ms; half closes after half of a request; garbage sends a length of 4 GiB; early closes before it reads the answer; denied calls properly as user 65534, which the rules deny (needs root); spliced begins a request as user 20000 and has root send the rest (needs root); linger passes a descriptor whose last close takes as long as it likes; deaf asks for half a MiB and does not read it. Each begins anew a millisecond after its last attempt.
 
 ttrpc, grpc and netrpc keep their connections and check who connected, once. Only a closed loop of one call at a time can be put on them.
 

@@ -112,10 +112,10 @@ func (c *referenceServer) Run() error {
 	ctx, stop := untilSignal()
 	defer stop()
 	c.listen()
-	srv := &reference.Server{Handler: func(payload []byte, _ *unix.Ucred) ([]byte, error) {
+	srv := &reference.Server{Handler: func(payload []byte, caller *unix.Ucred) ([]byte, error) {
 		c.before(payload)
 		if c.echo.Wishes(payload) {
-			return c.echo.Append(nil, payload), nil
+			return c.echo.Append(nil, payload, caller.Uid, caller.Gid), nil
 		}
 		return payload, nil
 	}}

@@ -162,6 +162,28 @@ func TestSoakEnds(t *testing.T) {
 	}
 }
 
+// TestSoakHostile has everything befall a server that can: nobody is let in, and every
+// answer is for who called.
+func TestSoakHostile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CREDRPC_CI") == "1" {
+			t.Fatal("acting as other users needs root")
+		}
+		t.Skip("acting as other users needs root")
+	}
+	if err := os.Chmod(filepath.Dir(t.TempDir()), 0o711); err != nil {
+		t.Fatal(err)
+	}
+	out := wantExit(t, 0, "Crashes: the server did not end.", "soak", "--minutes", "0.05", "--every", "1500ms", "--rate", "200", "--callers", "4",
+		"--uids", "20000,20001", "--hostile", "all=1", "--faults", "all", "--seed", "3")
+	for _, want := range []string{`Answers: [0-9]+ right, compared byte for byte; 0 wrong, 0 refused, 0 failed\.`, `Identities: 0 answers were for somebody else\.`,
+		`Let in: 0 of [1-9][0-9,]* attempts`, `Faults: .* times`, `\ngoroutines +[0-9]`, `spliced: [1-9][0-9]* attempts, [1-9][0-9]* of them refused`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("%q is missing:\n%s", want, out)
+		}
+	}
+}
+
 // TestSoakServer starts a server, with everything that a load can have.
 func TestSoakServer(t *testing.T) {
 	out := wantExit(t, 0, "too short to say; a verdict needs 12 samples", "soak", "--minutes", "0.01", "--every", "200ms", "--hostile", "half=1,garbage=1", "--callers", "2")
@@ -179,7 +201,10 @@ func TestSoakUsage(t *testing.T) {
 		{"--warm-up 100", "less than 100 percent"},
 		{"--rate=-1", "--rate must be above 0"},
 		{"--sizes x", "x"},
-		{"--hostile rude=1", "there are [slow half garbage early denied]"},
+		{"--sizes 20", "need requests and answers of 21 bytes, and not 20"},
+		{"--faults quake", "there are reload,replace,damage,stop,descriptors and all"},
+		{"--faults all --server reference", "--faults are for package server"},
+		{"--hostile rude=1", "there are [slow half garbage early denied spliced linger deaf] and all"},
 		{"--server floor", "must be one of"},
 	} {
 		wantExit(t, exitUsage, tt.want, append([]string{"soak"}, strings.Fields(tt.args)...)...)

@@ -10,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	generator "credrpc/bench/load"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -46,6 +49,16 @@ var program = sync.OnceValues(func() (path string, err error) {
 })
 
 func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case rolePart:
+		if err := generator.ServePart(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	case roleCrowd:
+		os.Exit(beCrowd(os.Args[1:]))
+	}
 	status := m.Run()
 	os.RemoveAll(buildDir)
 	os.Exit(status)
@@ -71,6 +84,56 @@ func needProgram(t *testing.T, name string) {
 	t.Helper()
 	_, err := exec.LookPath(name)
 	need(t, err == nil, name)
+}
+
+// roleVariable has the test program be something else.
+const (
+	roleVariable = "CREDRPC_FAULTS_ROLE"
+	rolePart     = "part"  // of a load
+	roleCrowd    = "crowd" // of callers; see beCrowd
+)
+
+// Users that call. None of them exists.
+const (
+	honestUID  = 20001
+	hostileUID = 20002
+)
+
+// as returns the test program in a role, as a user. The file is named as the child
+// names its own: the user may not look into the directory where it is.
+func as(role string, uid uint32, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return cmd
+}
+
+// honest has a user call 500 times a second, at random, for a while, and hostile callers
+// besides. Every call must be answered right.
+func honest(t *testing.T, path string, lasts time.Duration, hostile generator.Hostile) *generator.Result {
+	t.Helper()
+	r, err := generator.Distribute(t.Context(), generator.Config{
+		Path: path, Load: generator.Load{Batch: 1, Callers: 4}, Payload: 32, UIDs: generator.UIDs{honestUID}, Hostile: hostile,
+		Arrivals: &generator.Arrivals{Poisson: true, Steps: generator.Steps{{Rate: 500, Duration: lasts}}},
+	}, generator.Distribution{Command: func() *exec.Cmd { return as(rolePart, uint32(os.Geteuid())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Calls == 0 || r.Errors() > 0 {
+		t.Errorf("%d honest calls answered, %d not answered right: %s", r.Calls, r.Errors(), r.FirstError)
+	}
+	return r
+}
+
+// openDir is tempDir for a socket that other users reach.
+func openDir(t *testing.T) string {
+	t.Helper()
+	need(t, os.Geteuid() == 0, "root, to act as other users")
+	dir := tempDir(t)
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // command returns the program as a child process.

@@ -70,8 +70,11 @@ func callers(path string) *load {
 }
 
 // ordinary is a call that the client makes.
-func ordinary(c *client.Client, payload []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+func ordinary(c *client.Client, payload []byte) error { return within(callLimit, c, payload) }
+
+// within is ordinary for a caller who waits for as long.
+func within(limit time.Duration, c *client.Client, payload []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	answer, err := c.Call(ctx, payload)
 	if err == nil && !bytes.Equal(answer, payload) {

@@ -17,30 +17,67 @@ import (
 	"credrpc/client"
 )
 
-// TestMemory has callers do all at once what may cost a server memory: announce more
-// than they send, send all but the last byte, not read what they are answered, send
-// garbage, hang up. The server's memory stays within its limits, and calls work
-// meanwhile and afterwards.
+const (
+	attackedCalls   = 256      // in flight
+	attackedPayload = 64 << 10 // bytes, of requests and answers
+)
+
+// attacked are the flags of a server that is attacked.
+func attacked() []string {
+	return []string{fmt.Sprint("--max-payload=", attackedPayload), fmt.Sprint("--max-calls=", attackedCalls), "--timeout=2s"}
+}
+
+// TestMemory has callers do all at once what may cost a server memory. It stays within
+// its limits.
 func TestMemory(t *testing.T) {
 	const (
-		calls   = 256      // in flight
-		payload = 64 << 10 // bytes, of requests and answers
-		limit   = 64 << 20 // of the process, with what Go and the program itself need
-		least   = 8 << 20  // below that nothing was attacked
+		// Buffers are up to twice as large as what is in them, and a heap twice as large
+		// as what lives.
+		limit = attackedCalls * 2 * attackedPayload * 2 * 2
+		least = 8 << 20 // below that nothing was attacked
 	)
-	lasts := 3 * time.Second
+	lasts := time.Second
 	if whole() {
 		lasts = time.Minute
 	}
 	path := filepath.Join(tempDir(t), "s")
-	p := start(t, path, fmt.Sprint("--max-payload=", payload), fmt.Sprint("--max-calls=", calls), "--timeout=2s")
+	p := start(t, path, attacked()...)
 	if !p.serving() {
 		t.Fatalf("it did not start: %s", &p.log)
 	}
+	attackMemory(t, p, path, lasts)
+	most := p.mostMemory()
+	t.Logf("at most %d KiB of memory", most>>10)
+	if most > limit || most < least {
+		t.Errorf("at most %d bytes of memory, want %d to %d", most, least, limit)
+	}
+}
+
+// TestShortMemory is the same for a server that may have no more than 64 MiB, with what
+// the kernel keeps for it: it is not killed.
+func TestShortMemory(t *testing.T) {
+	lasts := time.Second
+	if whole() {
+		lasts = time.Minute
+	}
+	g := newCgroup(t, 64<<20)
+	path := filepath.Join(tempDir(t), "s")
+	p := g.start(path, []string{"GOMEMLIMIT=24MiB"}, attacked()...)
+	attackMemory(t, p, path, lasts)
+	t.Logf("at most %d KiB, of which the kernel's %d KiB, and %d KiB of the process; the limit was met %d times",
+		g.bytes("memory.max_usage_in_bytes")>>10, g.bytes("memory.kmem.max_usage_in_bytes")>>10, p.mostMemory()>>10, g.bytes("memory.failcnt"))
+	if n := g.kills(); n > 0 {
+		t.Errorf("the kernel has killed %d processes", n)
+	}
+}
+
+// attackMemory has callers announce more than they send, send all but the last byte, not
+// read what they are answered, send garbage, hang up. Calls work meanwhile and afterwards.
+func attackMemory(t *testing.T, p *process, path string, lasts time.Duration) {
+	t.Helper()
 	ordinary(&client.Client{Path: path}, nil)
 	level := p.descriptors()
-
-	request := append(binary.BigEndian.AppendUint32(nil, payload), make([]byte, payload)...)
+	request := append(binary.BigEndian.AppendUint32(nil, attackedPayload), make([]byte, attackedPayload)...)
 	misdeeds := []func(c net.Conn){
 		func(c net.Conn) { c.Write(request[:4]); pause() },
 		func(c net.Conn) { c.Write(request[:len(request)-1]); pause() },
@@ -48,14 +85,14 @@ func TestMemory(t *testing.T) {
 		func(c net.Conn) { c.Write(request) },
 		func(c net.Conn) { c.Write([]byte{255, 255, 255, 255, 1}); io.Copy(io.Discard, c) },
 		func(c net.Conn) {
-			c.Write(binary.BigEndian.AppendUint32(nil, rand.Uint32N(2*payload)))
-			c.Write(request[:rand.IntN(payload)])
+			c.Write(binary.BigEndian.AppendUint32(nil, rand.Uint32N(2*attackedPayload)))
+			c.Write(request[:rand.IntN(attackedPayload)])
 		},
 	}
 	var stop atomic.Bool
 	var attacks, answered, refused atomic.Int64
 	var group sync.WaitGroup
-	for i := range 2 * calls {
+	for i := range 2 * attackedCalls {
 		group.Go(func() {
 			for !stop.Load() {
 				c, err := net.Dial("unix", path)
@@ -87,11 +124,7 @@ func TestMemory(t *testing.T) {
 	if p.dead() {
 		t.Fatalf("the server ended: %s", &p.log)
 	}
-	most := p.mostMemory()
-	t.Logf("%d misdeeds in %v; %d calls answered meanwhile, %d refused; at most %d KiB of memory", attacks.Load(), lasts, answered.Load(), refused.Load(), most>>10)
-	if most > limit || most < least {
-		t.Errorf("at most %d bytes of memory, want %d to %d", most, least, limit)
-	}
+	t.Logf("%d misdeeds in %v; %d calls answered meanwhile, %d refused", attacks.Load(), lasts, answered.Load(), refused.Load())
 	eventually(t, "descriptors are closed", func() bool { return p.descriptors() <= level })
 	for range 10 {
 		if err := ordinary(&client.Client{Path: path}, []byte("afterwards")); err != nil {
