@@ -57,25 +57,23 @@ func FuzzServer(f *testing.F) {
 		if end&2 != 0 {
 			return
 		}
-		payload, refusal, whole := expected(wire)
-		if end&4 != 0 || !whole && refusal == "" {
+		payload, wrong := wholeRequest(wire)
+		cut := errors.Is(wrong, frame.ErrTruncated)
+		if end&4 != 0 || cut {
 			unix.Shutdown(fd, unix.SHUT_WR)
-			if !whole && refusal == "" && len(wire) > 0 {
-				refusal = RefusedTruncated.text()
-			}
 		}
 		answer, err := response(readFD(fd))
-		var text remoteError
 		switch {
-		case refusal != "":
-			if !errors.As(err, &text) || string(text) != refusal {
-				t.Errorf("%q, %v, want %q", answer, err, refusal)
-			}
-		case !whole: // nothing was sent
+		case cut && len(wire) == 0: // told nothing
 			if !errors.Is(err, frame.ErrTruncated) {
 				t.Errorf("%q, %v without a request", answer, err)
 			}
-		case err != nil || !bytes.Equal(answer, payload):
+		case cut && err != remoteError(RefusedTruncated.text()):
+			t.Errorf("%q, %v for a part of a request", answer, err)
+		case cut:
+		case wrong != nil && err != remoteError(RefusedTooLarge.text()):
+			t.Errorf("%q, %v for %v", answer, err, wrong)
+		case wrong == nil && (err != nil || !bytes.Equal(answer, payload)):
 			t.Errorf("%q, %v, want %q", answer, err, payload)
 		}
 	})
@@ -111,18 +109,19 @@ func sendPieces(fd int, b, cuts []byte) {
 	}
 }
 
-// expected returns what becomes of a request that begins with wire: its payload if it is
-// whole, why it is refused whatever follows, or neither.
-func expected(wire []byte) (payload []byte, refusal string, whole bool) {
+// wholeRequest returns the payload of the request that wire begins with. The error is a
+// [*frame.TooLargeError] if it is over fuzzLimit, and [frame.ErrTruncated] if more of it
+// has to come.
+func wholeRequest(wire []byte) (payload []byte, err error) {
 	if len(wire) < frame.HeaderSize {
-		return nil, "", false
+		return nil, frame.ErrTruncated
 	}
 	n, rest := binary.BigEndian.Uint32(wire), wire[frame.HeaderSize:]
 	switch {
 	case n > fuzzLimit:
-		return nil, RefusedTooLarge.text(), false
+		return nil, &frame.TooLargeError{Length: uint64(n), Limit: fuzzLimit}
 	case uint64(len(rest)) < uint64(n):
-		return nil, "", false
+		return nil, frame.ErrTruncated
 	}
-	return rest[:n], "", true
+	return rest[:n], nil
 }
