@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"credrpc/internal/leak"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -46,7 +48,7 @@ var program = sync.OnceValues(func() (path string, err error) {
 })
 
 func TestMain(m *testing.M) {
-	status := m.Run()
+	status := leak.Run(m)
 	os.RemoveAll(buildDir)
 	os.Exit(status)
 }
