@@ -193,8 +193,8 @@ func (s *sender) sendByDeputy(fd int, b []byte) error {
 // TestSenders checks what the model test relies on: that the kernel tells the senders
 // apart, whoever of them connects and sends.
 func TestSenders(t *testing.T) {
-	var runs []run
-	srv := &Server{Mode: 0o666, AllowOtherSender: true, Handler: modelHandler(func(r run) { runs = append(runs, r) }), HandlerOnLoop: true, Loops: 1}
+	runs := make(chan run, 1)
+	srv := &Server{Mode: 0o666, AllowOtherSender: true, Handler: modelHandler(func(r run) { runs <- r }), HandlerOnLoop: true, Loops: 1}
 	path := publicPath(t)
 	startAt(t, srv, path)
 	senders := startSenders(t)
@@ -209,9 +209,11 @@ func TestSenders(t *testing.T) {
 			}
 			answer, err := response(readFD(fd))
 			unix.Close(fd)
-			want := run{"x", s.Credentials, connector.Credentials}
-			if string(answer) != "x" || err != nil || runs[len(runs)-1] != want {
-				t.Errorf("%q, %v, %+v, want %+v", answer, err, runs, want)
+			if string(answer) != "x" || err != nil {
+				t.Fatalf("%q, %v", answer, err)
+			}
+			if got, want := <-runs, (run{"x", s.Credentials, connector.Credentials}); got != want {
+				t.Errorf("%+v, want %+v", got, want)
 			}
 		}
 	}

@@ -3,7 +3,7 @@
 //
 //	func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 //
-// What is open before the tests may be open after them. What is new must be gone when
+// What is there before the tests may be there after them. What is new must be gone when
 // the last test has ended, or soon after: the other half of a connection, and a goroutine
 // that has been told to end, may take a moment. So there is a wait, which a run that
 // leaves nothing does not see, and which no speed of the machine can make too short
@@ -35,12 +35,12 @@ func run(m *testing.M, patience time.Duration) (status int) {
 		fmt.Fprintln(os.Stderr, "leak:", err)
 		return 1
 	}
-	before := descriptors()
+	before, goroutines := descriptors(), goleak.IgnoreCurrent()
 	// Fuzzing ends with processes and files of package testing.
 	if status = m.Run(); status != 0 || fuzzing() {
 		return status
 	}
-	if err := settled(before, patience); err != nil {
+	if err := settled(before, goroutines, patience); err != nil {
 		fmt.Fprintln(os.Stderr, "leak: the tests have left something behind:", err)
 		return 1
 	}
@@ -63,9 +63,9 @@ func fuzzing() bool {
 }
 
 // settled waits until nothing is left, and returns what is left if that lasts too long.
-func settled(before map[string]string, patience time.Duration) error {
+func settled(before map[string]string, goroutines goleak.Option, patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err := goleak.Find()
+		err := goleak.Find(goroutines)
 		if err == nil {
 			err = unknown(before)
 		}
