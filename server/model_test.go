@@ -55,9 +55,9 @@ type model struct {
 
 // TestModel lets servers live through random steps.
 func TestModel(t *testing.T) {
-	checks := "300"
+	checks := "200"
 	if os.Getenv("CREDRPC_FAULTS") == "all" {
-		checks = "20000"
+		checks = "5000"
 	}
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "rapid.checks" })
