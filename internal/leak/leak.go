@@ -12,6 +12,7 @@
 package leak
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -65,10 +66,7 @@ func fuzzing() bool {
 // settled waits until nothing is left, and returns what is left if that lasts too long.
 func settled(before map[string]string, goroutines goleak.Option, patience time.Duration) error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err := goleak.Find(goroutines)
-		if err == nil {
-			err = unknown(before)
-		}
+		err := errors.Join(unknown(before), goleak.Find(goroutines))
 		if err == nil || time.Now().After(deadline) {
 			return err
 		}
