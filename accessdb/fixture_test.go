@@ -11,7 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"credrpc/accessdb/cdb"
+	"credrpc/internal/leak"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // env encodes modifications given as "NAME=value" to set and "NAME" to unset.
 func env(t testing.TB, entries ...string) Env {

@@ -22,14 +22,19 @@ func FuzzReceive(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00"), []byte{}, true)
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x20\x00"+string(make([]byte, 8192))), []byte{8, 255, 255}, false)
 	f.Add([]byte("\xff\xff\xff\xff"), []byte{2}, true)
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x20\x00"+string(make([]byte, 8192))), make([]byte, 2000), true)
 	const limit = 16 << 10
 	f.Fuzz(func(t *testing.T, response, cuts []byte, alone bool) {
 		if len(response) > 2*limit {
-			return // it must fit into the socket's buffer
+			return // nothing new
 		}
 		want, remote, wantErr := whole(response, limit)
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		if err != nil {
+			t.Fatal(err)
+		}
+		// The writer waits for room: 300 pieces of a byte fill the socket's buffer.
+		if err := unix.SetNonblock(pair[1], false); err != nil {
 			t.Fatal(err)
 		}
 		written := make(chan struct{})

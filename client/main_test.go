@@ -17,9 +17,9 @@ import (
 
 	"credrpc/client"
 	"credrpc/frame"
+	"credrpc/internal/leak"
 	"credrpc/internal/sys"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 		stop()
 		return
 	}
-	goleak.VerifyTestMain(m)
+	os.Exit(leak.Run(m))
 }
 
 // socketPath returns a path for a socket, shorter than one in t.TempDir may be.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
 	"credrpc/internal/sys"
 
 	"golang.org/x/sys/unix"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(act(role))
 	}
-	status := m.Run()
+	status := leak.Run(m)
 	os.RemoveAll(buildDir)
 	os.Exit(status)
 }

@@ -49,6 +49,7 @@ var roles = map[string]func(args []string) error{
 	"succeed": actSucceed,
 	"write":   actWrite,
 	"serve":   actServe,
+	"deputy":  actDeputy,
 	"silent":  actSilent,
 }
 
@@ -386,16 +387,21 @@ func actSilent(args []string) error {
 	return err
 }
 
-// A readFD reads from a blocking descriptor.
+// A readFD reads from a blocking descriptor. It goes on after a signal, which ends a
+// read(2) of a socket with a timeout even if SA_RESTART is set: see signal(7).
 type readFD int
 
 func (fd readFD) Read(p []byte) (int, error) {
-	n, err := unix.Read(int(fd), p)
-	switch {
-	case err != nil:
-		return 0, err
-	case n == 0 && len(p) > 0:
-		return 0, io.EOF
+	for {
+		n, err := unix.Read(int(fd), p)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return 0, err
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		}
+		return n, nil
 	}
-	return n, nil
 }

@@ -12,12 +12,11 @@ import (
 	"time"
 
 	"credrpc/frame"
-
-	"go.uber.org/goleak"
+	"credrpc/internal/leak"
 )
 
-// TestMain fails if a test leaves a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // patience bounds every wait of a test that is about to fail.
 const patience = 20 * time.Second

@@ -11,8 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 type pairOf struct{ key, value string }
 

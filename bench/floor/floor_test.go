@@ -14,7 +14,11 @@ import (
 	"time"
 
 	"credrpc/frame"
+	"credrpc/internal/leak"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // compile returns the program, and skips the test where there is no compiler.
 func compile(t *testing.T) string {

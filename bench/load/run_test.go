@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(leak.Run(m))
 }
 
 func child(text string) int {

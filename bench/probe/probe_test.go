@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -38,7 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(2) // the channel ends first
 	}
-	os.Exit(m.Run())
+	os.Exit(leak.Run(m))
 }
 
 const (

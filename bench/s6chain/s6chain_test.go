@@ -17,7 +17,11 @@ import (
 	"credrpc/accessdb"
 	"credrpc/bench/floor"
 	"credrpc/client"
+	"credrpc/internal/leak"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // start starts the chain with one rule for this process's user, and returns its
 // socket and its rules. It skips the test where something is missing.

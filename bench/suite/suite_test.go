@@ -12,7 +12,11 @@ import (
 
 	"credrpc/bench/load"
 	"credrpc/bench/report"
+	"credrpc/internal/leak"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 func TestVariants(t *testing.T) {
 	all, err := variants([]string{EventloopOnLoop, Floor, Reference, Eventloop}, 3)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"credrpc/internal/leak"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	status := m.Run()
+	status := leak.Run(m)
 	os.RemoveAll(built)
 	os.Exit(status)
 }

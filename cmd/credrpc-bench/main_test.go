@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"credrpc/internal/leak"
 )
 
 // commandVariable makes the test program the command, as which it also runs the
@@ -23,13 +25,13 @@ const commandVariable = "CREDRPC_BENCH_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(leakVariable) != "" {
-		leak()
+		loseThings()
 	}
 	if os.Getenv(commandVariable) == "1" {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(leak.Run(m))
 }
 
 // command prepares the command with its own temporary directory, which must be

@@ -25,8 +25,8 @@ import (
 // that every call costs, and how many calls cost a descriptor, 0 for none.
 const leakVariable = "CREDRPC_BENCH_TEST_LEAK"
 
-// leak serves at the path that is the first argument.
-func leak() {
+// loseThings serves at the path that is the first argument.
+func loseThings() {
 	var pages, every, calls int
 	if _, err := fmt.Sscan(os.Getenv(leakVariable), &pages, &every); err != nil {
 		panic(err)

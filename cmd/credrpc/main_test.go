@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
 	"credrpc/server"
 	"credrpc/servertest"
 )
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv("CREDRPC_TEST_PROGRAM") == "1" {
 		main()
 	}
-	status := m.Run()
+	status := leak.Run(m)
 	os.RemoveAll(buildDir)
 	os.Exit(status)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	generator "credrpc/bench/load"
+	"credrpc/internal/leak"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -59,7 +60,7 @@ func TestMain(m *testing.M) {
 	case roleCrowd:
 		os.Exit(beCrowd(os.Args[1:]))
 	}
-	status := m.Run()
+	status := leak.Run(m)
 	os.RemoveAll(buildDir)
 	os.Exit(status)
 }

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -37,7 +39,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("GORACE") // programs need not know
 		os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(leak.Run(m))
 }
 
 // needRoot skips tests that act as other users.

@@ -13,8 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // patience bounds every wait of a test that is about to fail.
 const patience = 20 * time.Second

@@ -16,9 +16,8 @@ import (
 
 	"credrpc/accessdb"
 	"credrpc/client"
+	"credrpc/internal/leak"
 	"credrpc/server"
-
-	"go.uber.org/goleak"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -34,16 +33,15 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		if tool.path != "" {
-			os.RemoveAll(filepath.Dir(tool.path))
-		}
-		if left := children(); status == 0 && len(left) > 0 {
-			fmt.Fprintln(os.Stderr, "children are left:", left)
-			status = 1
-		}
-		os.Exit(status)
-	}))
+	status := leak.Run(m)
+	if tool.path != "" {
+		os.RemoveAll(filepath.Dir(tool.path))
+	}
+	if left := children(); status == 0 && len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "children are left:", left)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 // tool is the program of testdata/tool.c, once it is compiled.

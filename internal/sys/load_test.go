@@ -11,8 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/internal/leak"
+
 	"golang.org/x/sys/unix"
 )
+
+// TestMain fails if a test leaves a goroutine or a descriptor behind.
+func TestMain(m *testing.M) { os.Exit(leak.Run(m)) }
 
 // pair returns two ends of a connection.
 func pair(t *testing.T) (a, b int) {
