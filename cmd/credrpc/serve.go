@@ -42,6 +42,7 @@ type serveCommand struct {
 	Takeover       bool          `help:"Take the socket over from a server of the same user that runs with --takeover, without refusing a caller; where none runs make it. See TAKEOVER in the manual."`
 	sandboxFlags
 	execFlags
+	configFlags
 }
 
 // Run serves until a signal arrives, then answers what is in flight.
@@ -66,6 +67,9 @@ func (c *serveCommand) Run(s streams) error {
 	}
 	if c.Sandbox {
 		srv.Listening = func() error { return c.confine(srv.Logger) }
+	}
+	if c.onlyCheck {
+		return nil
 	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -117,7 +121,11 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 	if *c.Rules == "" {
 		return nil, usageError("--rules: is empty; leave it out to let everybody call who can connect")
 	}
-	return accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
+	rules, err := accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	return rules, nil
 }
 
 // reload does what SIGHUP asks for.
