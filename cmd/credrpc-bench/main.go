@@ -12,6 +12,7 @@ import (
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/manpage"
+	"credrpc/internal/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -39,6 +40,7 @@ type commands struct {
 	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
 	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
 	Server   serverCommand   `cmd:"" help:"Run one of the servers alone."`
+	Version  version.Command `cmd:"" help:"Print which build of the program this is."`
 	Hold     holdCommand     `cmd:"" hidden:"" help:"Hold connections that send nothing."`
 	Part     partCommand     `cmd:"" hidden:"" help:"Be a part of a load."`
 }

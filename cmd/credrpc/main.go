@@ -25,6 +25,7 @@ import (
 
 	"credrpc/internal/manpage"
 	"credrpc/internal/settings"
+	"credrpc/internal/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -52,6 +53,7 @@ type commandLine struct {
 	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
 	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
 	Config    configCommand    `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
+	Version   version.Command  `cmd:"" help:"Print which build of the program this is."`
 	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 
