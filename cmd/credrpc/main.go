@@ -23,6 +23,7 @@ import (
 	"io"
 	"os"
 
+	"credrpc/internal/completion"
 	"credrpc/internal/manpage"
 	"credrpc/internal/settings"
 	"credrpc/internal/version"
@@ -49,12 +50,13 @@ type streams struct {
 type commandLine struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Serve     serveCommand     `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
-	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
-	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
-	Config    configCommand    `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
-	Version   version.Command  `cmd:"" help:"Print which build of the program this is."`
-	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
+	Serve      serveCommand       `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
+	Call       callCommand        `cmd:"" help:"Make one call and write the answer to standard output."`
+	Rules      rulesCommand       `cmd:"" help:"Make, ask and examine access rules."`
+	Config     configCommand      `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
+	Version    version.Command    `cmd:"" help:"Print which build of the program this is."`
+	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
+	IPCServer  ipcserverCommand   `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 
 // An exitError decides the exit status.
