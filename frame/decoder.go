@@ -1,17 +1,14 @@
 package frame
 
-import "encoding/binary"
-
 // A Decoder finds the payload of one frame in bytes that arrive in any split.
 // The zero value admits an empty payload only; [Decoder.Reset] sets a limit. A
-// Decoder is 20 bytes, holds no payload and may be copied between calls. It is
+// Decoder is 16 bytes, holds no payload and may be copied between calls. It is
 // not safe for concurrent use.
 type Decoder struct {
-	limit     uint32           // most payload bytes admitted
-	length    uint32           // announced by the header, once have == HeaderSize
-	remaining uint32           // payload bytes still to come
-	header    [HeaderSize]byte // first have bytes are set
-	have      uint8
+	limit     uint32 // most payload bytes admitted
+	length    uint32 // announced by the header, big-endian, once have == HeaderSize
+	remaining uint32 // payload bytes still to come
+	have      uint8  // bytes of the header that are in length
 }
 
 // Reset makes d ready for a new frame whose payload has at most limit bytes. A
@@ -28,13 +25,13 @@ func (d *Decoder) Reset(limit uint32) {
 // After an error d consumes nothing more and returns the error again.
 func (d *Decoder) Next(chunk []byte) (piece, rest []byte, err error) {
 	if d.have < HeaderSize {
-		n := copy(d.header[d.have:], chunk)
-		d.have += uint8(n)
-		chunk = chunk[n:]
-		if d.have < HeaderSize {
-			return nil, chunk, nil
+		for ; d.have < HeaderSize; d.have++ {
+			if len(chunk) == 0 {
+				return nil, chunk, nil
+			}
+			d.length = d.length<<8 | uint32(chunk[0])
+			chunk = chunk[1:]
 		}
-		d.length = binary.BigEndian.Uint32(d.header[:])
 		d.remaining = d.length
 	}
 	if d.length > d.limit {
@@ -66,6 +63,11 @@ func (d *Decoder) Missing() int {
 		return 0
 	}
 	return int(d.remaining)
+}
+
+// Received returns how many bytes of the frame have been consumed, its header included.
+func (d *Decoder) Received() int {
+	return int(d.have) + int(d.length-d.remaining)*(int(d.have)/HeaderSize)
 }
 
 // Started reports whether any byte of the frame has been consumed.

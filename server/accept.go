@@ -20,8 +20,8 @@ const (
 	// gives up the lead to run them.
 	waryBatch = 32
 
-	// acceptPause is how long a loop stops accepting when the system has run
-	// out of something that accepting needs.
+	// acceptPause is how long a loop stops accepting when accepting fails, most
+	// often because the system has run out of something that it needs.
 	acceptPause = 10 * time.Millisecond
 
 	// pauseLogInterval is the least time between two log lines about that.
@@ -64,18 +64,20 @@ func (w *worker) accept() backlogState {
 		case unix.EAGAIN:
 			l.early = false
 			return backlogEmpty
-		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-			l.unlisted = false // it is for the pause to put it back
-			l.pauseAccepting(errno)
-			return backlogBlocked
 		case unix.ECONNABORTED:
 			continue
-		default:
+		case unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EOPNOTSUPP, unix.EFAULT:
 			if w.run.stopping.Load() {
 				return backlogEmpty // the listener has ended
 			}
-			w.run.fail(os.NewSyscallError("accept4", errno))
+			w.run.fail(os.NewSyscallError("accept4", errno)) // no later try can succeed
 			return backlogEmpty
+		default:
+			// EMFILE, ENFILE, ENOBUFS, ENOMEM; EPERM from a security module; whatever
+			// else accept(2) says of one connection or of this moment.
+			l.unlisted = false // it is for the pause to put it back
+			l.pauseAccepting(errno)
+			return backlogBlocked
 		}
 		w.tick()
 		l.noteCaller(w.now)
@@ -95,7 +97,7 @@ func (w *worker) accept() backlogState {
 func (w *worker) admit(fd int) *conn {
 	l := w.loop
 	c := w.run.conns.Get().(*conn)
-	*c = conn{loop: l, fd: fd, heapIndex: -1, mode: w.run.ln.mode}
+	*c = conn{loop: l, fd: fd, accepted: w.now, heapIndex: -1, mode: w.run.ln.mode}
 	if l.early {
 		c.mode = sys.Yield
 	}

@@ -19,7 +19,7 @@ import (
 const warmUp = 45_000
 
 // TestAllocations checks that a call allocates nothing in the server once it is
-// warm, also when rules with an environment decide and somebody audits them. The caller in this test allocates nothing either, so that what is
+// warm, also when rules with an environment decide and somebody is told of everything. The caller in this test allocates nothing either, so that what is
 // counted for the whole process is the server's.
 func TestAllocations(t *testing.T) {
 	for _, kind := range kinds {
@@ -38,6 +38,7 @@ func testAllocations(t *testing.T, name string, onLoop bool, size int) {
 			Handler: echo, HandlerOnLoop: onLoop,
 			Access: openRules(t, rules, accessdb.Options{}),
 			Audit:  func(d AccessDecision) { audited.Add(int64(len(d.Result.Exec))) },
+			Ended:  func(r CallRecord) { audited.Add(int64(len(r.Access.Exec))) }, MeasureLatency: true,
 		}
 		path := start(t, srv)
 		address, _ := sys.MakeAddress(path)

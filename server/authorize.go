@@ -52,8 +52,8 @@ func (w *worker) authorize(c *conn) (allowed bool) {
 		return true
 	}
 	decision := w.decide(c)
+	c.access = decision.Result
 	if decision.Allowed() {
-		c.access = decision.Result
 		return true
 	}
 	if decision.Err == nil {

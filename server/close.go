@@ -8,16 +8,16 @@ import (
 // finish ends c, whose response the kernel has taken whole.
 func (l *loop) finish(c *conn) {
 	if c.failed {
-		l.count.failed.Add(1)
+		l.conclude(c, OutcomeFailed, 0)
 	} else {
-		l.count.answered.Add(1)
+		l.conclude(c, OutcomeAnswered, 0)
 	}
 	l.end(c)
 }
 
 // drop ends c, whose response cannot be delivered.
 func (l *loop) drop(c *conn) {
-	l.count.dropped.Add(1)
+	l.conclude(c, OutcomeDropped, 0)
 	l.end(c)
 }
 
@@ -71,19 +71,24 @@ func (l *loop) recycle(c *conn) {
 	l.run.conns.Put(c)
 }
 
-// hangUp tells the caller of an abandoned call an error and closes fd, or leaves
-// that to buryAbandoned if it may take long. The call stays in flight until its
+// hangUp tells the caller of an abandoned call an error and closes the connection, or
+// leaves that to buryAbandoned if it may take long. The call stays in flight until its
 // handler returns.
-func (l *loop) hangUp(fd int, mode sys.Mode, text string) {
+func (a *abandoned) hangUp(text string) {
+	l := a.loop
 	var buf [frame.HeaderSize + 100]byte
-	n, _ := sys.Send(fd, frame.AppendError(buf[:0], text), nil)
+	n, _ := sys.Send(a.fd, frame.AppendError(buf[:0], text), nil)
 	l.count.bytesOut.Add(uint64(n))
-	l.count.failed.Add(1)
-	if mode == sys.Raw {
-		sys.Close(fd, sys.Raw)
+	l.count.add(a.record.Outcome, 0)
+	if l.run.observed {
+		a.record.BytesOut = n
+		l.observe(a.record)
+	}
+	if a.mode == sys.Raw {
+		sys.Close(a.fd, sys.Raw)
 		return
 	}
-	sys.ShutdownWrite(fd)
+	sys.ShutdownWrite(a.fd)
 }
 
 // buryAbandoned ends an abandoned call whose handler has returned.

@@ -46,6 +46,7 @@ const (
 // more than this.
 type conn struct {
 	loop      *loop
+	accepted  int64 // when, on the server's clock
 	fd        int
 	interest  interest
 	state     state    // while parked; guarded by loop.mu
@@ -55,18 +56,18 @@ type conn struct {
 	mode      sys.Mode // Yield: its caller may have passed descriptors
 
 	heapIndex int32 // in a deadlines heap, -1 outside; guarded by that heap's owner
-	drained   int32 // bytes drained while lingering
+	moved     int32 // bytes of the response that are written, or drained while lingering
 	charged   int32 // bytes of buffers that the account bears
 	unread    int32 // bytes of the answer in the kernel that the account bears
+	decoder   frame.Decoder
 	deadline  int64 // of the current wait, on the server's clock
 
 	account *account    // of the user who connected, nil if refused before
 	peer    Credentials // who connected
 	sender  Credentials // who sent; invalid until the first piece
 
-	access accessdb.Result // why the caller may call; zero without [Server.Access]
+	access accessdb.Result // why the caller may call, or may not; zero without [Server.Access]
 
-	decoder frame.Decoder
 	request *bytebufferpool.ByteBuffer // payload so far, nil while none has to be kept
 
 	answer *bytebufferpool.ByteBuffer // what is written, nil until then

@@ -78,6 +78,13 @@
 // until the lobby's timer or Close takes it out. When its turn has come it is parked
 // in its loop, and goes on there as if it had just been accepted.
 //
+// # Being watched
+//
+// [Server.Stats] adds up what each loop counts. Every connection has one [Outcome], which
+// is counted, and told to [Server.Ended], at the moment it is certain (ended.go).
+// [Server.MeasureLatency] makes the loops count durations as well (latency.go). Both cost
+// one reading of the clock a call, and nothing if nobody asks.
+//
 // # Failures
 //
 // What [Server.Serve] returns ended the server. Whatever a caller can cause

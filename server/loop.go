@@ -34,7 +34,8 @@ type loop struct {
 	gap        int64 // average time that callers are awaited, in ns; the leader's
 	contention contention
 
-	count counters
+	count   counters
+	latency *latencies // nil without [Server.MeasureLatency]
 
 	waiting atomic.Int32 // connections that are parked
 	resting atomic.Bool  // the leader sleeps and leaves the listener to other loops

@@ -42,9 +42,9 @@ func (w *worker) receive(c *conn) (payload []byte, whole bool) {
 		n, errno := sys.Receive(c.fd, space, &w.received, c.mode)
 		switch {
 		case errno == unix.EAGAIN:
-			accepted := c.deadline - int64(w.run.limits.requestTimeout)
+			since := c.deadline - int64(w.run.limits.requestTimeout)
 			if w.leading && l.fresh == nil && c.interest == unregistered && !c.decoder.Started() &&
-				w.now-accepted < freshPatience*int64(time.Millisecond) {
+				w.now-since < freshPatience*int64(time.Millisecond) {
 				l.fresh = c
 				return nil, false
 			}
@@ -170,6 +170,6 @@ func (l *loop) endOfRequest(c *conn) {
 		l.refuseNow(c, RefusedTruncated)
 		return
 	}
-	l.count.empty.Add(1)
+	l.conclude(c, OutcomeEmpty, 0)
 	l.close1(c)
 }

@@ -42,6 +42,7 @@ func (l *loop) linger(c *conn, r Reason, n int64) {
 		l.endLingering(c)
 		return
 	}
+	c.moved = 0
 	c.deadline = l.run.now() + int64(lingerTimeout)
 	if c.mode == sys.Yield {
 		l.park(c, lingering, readable) // draining is for a worker that does not lead
@@ -60,11 +61,13 @@ func (l *loop) refuseNow(c *conn, r Reason) {
 // sayWhy writes the error frame of r. A socket that nothing was written to
 // before has room for it.
 func (l *loop) sayWhy(c *conn, r Reason) {
-	l.count.refused[r].Add(1)
+	l.count.add(OutcomeRefused, r)
 	c.release()
 	var buf [frame.HeaderSize + 100]byte
 	n, _ := sys.Send(c.fd, frame.AppendError(buf[:0], r.text()), nil)
 	l.count.bytesOut.Add(uint64(n))
+	c.moved = int32(n)
+	l.report(c, OutcomeRefused, r)
 }
 
 // drain reads and forgets what the caller of a refused connection still sends,
@@ -72,7 +75,7 @@ func (l *loop) sayWhy(c *conn, r Reason) {
 func (l *loop) drain(c *conn) {
 	var forget [4096]byte
 	var received sys.Received
-	for tries := 0; c.drained < lingerBytes; tries++ {
+	for tries := 0; c.moved < lingerBytes; tries++ {
 		if tries == turnTries {
 			l.park(c, lingering, readable)
 			return
@@ -85,7 +88,7 @@ func (l *loop) drain(c *conn) {
 		if errno != 0 || n == 0 {
 			break
 		}
-		c.drained += int32(n)
+		c.moved += int32(n)
 	}
 	l.endLingering(c)
 }

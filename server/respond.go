@@ -55,6 +55,7 @@ func (c *conn) send(head, body []byte) {
 	}
 	n, errno := sys.Send(c.fd, head, body)
 	c.loop.count.bytesOut.Add(uint64(n))
+	c.moved = int32(n)
 	switch {
 	case n == len(head)+len(body):
 		c.loop.finish(c)
@@ -99,6 +100,7 @@ func (c *conn) write() {
 		}
 		n, errno := sys.Send(c.fd, c.rest, nil)
 		c.loop.count.bytesOut.Add(uint64(n))
+		c.moved += int32(n)
 		switch {
 		case errno == unix.EAGAIN:
 			c.loop.park(c, responding, writable)

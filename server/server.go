@@ -130,6 +130,16 @@ type Server struct {
 	// up every other call while it runs. If it panics the caller is refused.
 	Audit func(AccessDecision)
 
+	// Ended, if set, is told what has become of every connection that was accepted, when
+	// [Stats] counts it: before it is closed, and before a caller over whose answer of
+	// more than 64 KiB the server watches has read it. It is called on the event loops
+	// and elsewhere, by several goroutines at once, and holds up other calls while it
+	// runs. If it panics that goes to the log.
+	Ended func(CallRecord)
+
+	// MeasureLatency makes the server count how long calls take ([Stats.Latency]).
+	MeasureLatency bool
+
 	// Takeover makes ListenAndServe take the socket over from a Server with Takeover
 	// that runs at the path, of the same user, and offer it to the next one, through
 	// the control socket path + ".takeover" of mode 0600. No caller is refused: the

@@ -22,6 +22,8 @@ type serving struct {
 	handler  Handler
 	access   AccessChecker        // nil: whoever can connect may call
 	audit    func(AccessDecision) // nil: nobody is told
+	tellEnd  func(CallRecord)     // nil: nobody is told
+	observed bool                 // somebody wants to know how calls end
 	limits   limits
 	log      *slog.Logger
 	ln       *listener
@@ -71,6 +73,7 @@ type serving struct {
 func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 	s := &serving{
 		handler: srv.Handler, access: srv.Access, audit: srv.Audit,
+		tellEnd: srv.Ended, observed: srv.Ended != nil || srv.MeasureLatency,
 		limits: lim, log: srv.logger(), ln: ln,
 		ids:   idspace.Read(),
 		epoch: time.Now(),
@@ -101,6 +104,9 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 		if err != nil {
 			s.closePollers()
 			return nil, fmt.Errorf("server: make an event loop: %w", err)
+		}
+		if srv.MeasureLatency {
+			l.latency = new(latencies)
 		}
 		s.loops = append(s.loops, l)
 	}
@@ -345,6 +351,10 @@ func (s *serving) leaveLingering() {
 func (s *serving) addStats(stats *Stats) {
 	for _, l := range s.loops {
 		l.count.addTo(stats)
+		stats.Loops[len(stats.Loops)-1].Resting = l.resting.Load()
+		if l.latency != nil {
+			l.latency.addTo(&stats.Latency)
+		}
 	}
 	stats.InFlight = s.inFlight.Load()
 }

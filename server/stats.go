@@ -103,6 +103,15 @@ type Stats struct {
 	InFlight int64             // accepted, admitted and not ended
 	BytesIn  uint64            // received, headers included
 	BytesOut uint64            // written, headers included
+	Latency  Latency           // how long the calls in Answered and Failed took; without [Server.MeasureLatency] it has none
+	Loops    []LoopStats       // each event loop's part of it
+}
+
+// LoopStats is what one event loop has done. The loop that accepted a call counts it.
+type LoopStats struct {
+	Accepted, Answered, Failed, Dropped, Refused, Empty uint64 // as in [Stats], Refused for all reasons
+
+	Resting bool // it is not needed at the moment and leaves the listener to others
 }
 
 // counters are what Stats is made of. Each loop has its own, so that loops do
@@ -115,12 +124,44 @@ type counters struct {
 	_                                          [64]byte
 }
 
+// add counts an outcome.
+func (c *counters) add(o Outcome, r Reason) {
+	switch o {
+	case OutcomeAnswered:
+		c.answered.Add(1)
+	case OutcomeFailed:
+		c.failed.Add(1)
+	case OutcomeDropped:
+		c.dropped.Add(1)
+	case OutcomeRefused:
+		c.refused[r].Add(1)
+	case OutcomeEmpty:
+		c.empty.Add(1)
+	}
+}
+
+// addTo adds the counters to s, and their loop to its loops.
 func (c *counters) addTo(s *Stats) {
-	s.Accepted += c.accepted.Load()
-	s.Answered += c.answered.Load()
-	s.Failed += c.failed.Load()
-	s.Dropped += c.dropped.Load()
-	s.Empty += c.empty.Load()
+	of := LoopStats{
+		Accepted: c.accepted.Load(),
+		Answered: c.answered.Load(),
+		Failed:   c.failed.Load(),
+		Dropped:  c.dropped.Load(),
+		Empty:    c.empty.Load(),
+	}
+	for r := range c.refused {
+		if n := c.refused[r].Load(); n > 0 {
+			s.Refused[Reason(r)] += n
+			of.Refused += n
+		}
+	}
+	s.Loops = append(s.Loops, of)
+	s.Accepted += of.Accepted
+	s.Answered += of.Answered
+	s.Failed += of.Failed
+	s.Dropped += of.Dropped
+	s.Empty += of.Empty
+
 	s.Panics += c.panics.Load()
 	s.Timeouts += c.timeouts.Load()
 	s.Delayed += c.delayed.Load()
@@ -128,9 +169,4 @@ func (c *counters) addTo(s *Stats) {
 	s.Paused += c.paused.Load()
 	s.BytesIn += c.bytesIn.Load()
 	s.BytesOut += c.bytesOut.Load()
-	for r := range c.refused {
-		if n := c.refused[r].Load(); n > 0 {
-			s.Refused[Reason(r)] += n
-		}
-	}
 }

@@ -66,17 +66,17 @@ func (t *watch) claim(w *worker, turn uint64) (claimed bool) {
 	t.deadlines.add(c)
 	// Failing means that a hang-up goes unnoticed; the deadline holds.
 	t.poller.AddRead(&netpoll.PollAttachment{FD: c.fd}, true)
-	fd, mode, abandon := c.fd, c.mode, t.closed
-	if abandon {
-		t.abandonLocked(c, context.Canceled)
+	var a *abandoned
+	if t.closed {
+		a = t.abandonLocked(c, context.Canceled)
 	}
 	t.mu.Unlock()
 	if deposed {
 		t.run.beWary()
 		t.run.summon(l)
 	}
-	if abandon {
-		l.hangUp(fd, mode, closingText)
+	if a != nil {
+		a.hangUp(closingText)
 	}
 	return true
 }
@@ -106,13 +106,24 @@ const (
 	closingText = "server is closing"
 )
 
-// abandonLocked takes c away from its handler. The caller of abandonLocked then
-// owns the descriptor, to hang up; c itself stays with the handler's worker and
-// must not be touched once mu is unlocked.
-func (t *watch) abandonLocked(c *conn, err error) {
+// An abandoned is a connection that was taken away from its handler, to hang up: all
+// of it but the conn, which stays with the handler's worker.
+type abandoned struct {
+	loop   *loop
+	fd     int
+	mode   sys.Mode
+	record CallRecord
+}
+
+// abandonLocked takes c away from its handler. c must not be touched once mu is
+// unlocked.
+func (t *watch) abandonLocked(c *conn, err error) *abandoned {
+	a := &abandoned{loop: c.loop, fd: c.fd, mode: c.mode, record: c.record(OutcomeFailed, 0)}
+	a.record.TimedOut = err == context.DeadlineExceeded
 	c.abandoned = true
 	t.removeLocked(c)
 	c.worker.context.cancel(err)
+	return a
 }
 
 // look is called when something has happened to the caller of a call.
@@ -141,11 +152,10 @@ func (t *watch) expire() {
 			t.mu.Unlock()
 			return
 		}
-		t.abandonLocked(c, context.DeadlineExceeded)
-		fd, mode, l := c.fd, c.mode, c.loop
-		l.count.timeouts.Add(1)
+		a := t.abandonLocked(c, context.DeadlineExceeded)
 		t.mu.Unlock()
-		l.hangUp(fd, mode, timeoutText)
+		a.loop.count.timeouts.Add(1)
+		a.hangUp(timeoutText)
 	}
 }
 
@@ -163,10 +173,9 @@ func (t *watch) shut() {
 			t.mu.Unlock()
 			break
 		}
-		fd, mode, l := c.fd, c.mode, c.loop
-		t.abandonLocked(c, context.Canceled)
+		a := t.abandonLocked(c, context.Canceled)
 		t.mu.Unlock()
-		l.hangUp(fd, mode, closingText)
+		a.hangUp(closingText)
 	}
 	t.poller.Trigger(queue.HighPriority, func(any) error { return errLeave }, nil)
 }

@@ -28,6 +28,8 @@ var faults = []fault{
 	{"accept4", "ENFILE", true},
 	{"accept4", "ENOBUFS", true},
 	{"accept4", "ENOMEM", true},
+	{"accept4", "EPERM", true},        // a security module
+	{"accept4", "ENOSYS", true},       // strace leaves while the call is under way
 	{"accept4", "ECONNABORTED", true}, // a real one takes a caller with it
 	{"accept4", "EINTR", true},
 	{"recvmsg", "EINTR", true},
@@ -147,6 +149,8 @@ func TestFaultsThatStay(t *testing.T) {
 		{"accept4", "ENFILE", true},
 		{"accept4", "ENOBUFS", true},
 		{"accept4", "ENOMEM", true},
+		{"accept4", "EPERM", true},
+		{"accept4", "ENOSYS", true},
 		{"epoll_ctl", "ENOSPC", true},
 	} {
 		t.Run(f.calls+" "+f.errno, func(t *testing.T) {

@@ -76,10 +76,10 @@ func (w *worker) next(conn *connection) bool {
 		case unix.EAGAIN:
 			w.await(w.listener.fd, -1)
 		case unix.ECONNABORTED:
-		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		case unix.EBADF, unix.EINVAL, unix.ENOTSOCK, unix.EOPNOTSUPP, unix.EFAULT:
+			w.fail(failed("accept", os.NewSyscallError("accept4", errno))) // no later try can succeed
+		default: // EMFILE, ENOMEM and so on; EPERM from a security module
 			w.pause(errno)
-		default:
-			w.fail(failed("accept", os.NewSyscallError("accept4", errno)))
 		}
 	}
 	return false

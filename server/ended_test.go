@@ -1,0 +1,216 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"credrpc/accessdb"
+)
+
+// ends collects what a server says of its calls.
+type ends struct {
+	mu      sync.Mutex
+	records []CallRecord // guarded by mu
+}
+
+func (e *ends) add(r CallRecord) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.records = append(e.records, r)
+}
+
+// next waits for the nth record, counted from 0.
+func (e *ends) next(t *testing.T, n int) (r CallRecord) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("record %d", n), func() bool {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if len(e.records) <= n {
+			return false
+		}
+		r = e.records[n]
+		return true
+	})
+	return r
+}
+
+// obedient does what the request says.
+var obedient = HandlerFunc(func(ctx context.Context, dst []byte, call *Call) ([]byte, error) {
+	switch string(call.Payload) {
+	case "fail":
+		return nil, errors.New("no")
+	case "panic":
+		panic("as told")
+	case "late":
+		<-ctx.Done()
+	case "slow":
+		time.Sleep(20 * time.Millisecond)
+	}
+	return append(dst, call.Payload...), nil
+})
+
+// TestEnded checks what is told of calls that end in different ways, one after the
+// other, and that it adds up to what Stats counts.
+func TestEnded(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			var all ends
+			allowed := true
+			rule := accessdb.Result{Decision: accessdb.Allow, Key: accessdb.Key{Kind: accessdb.KeyUIDDefault}}
+			srv := &Server{
+				Handler: obedient, HandlerOnLoop: kind.onLoop, CallTimeout: 100 * time.Millisecond, MaxRequest: 100,
+				Access: checkFunc(func(uint32, uint32) (accessdb.Result, error) {
+					if !allowed {
+						return accessdb.Result{Decision: accessdb.Deny, Key: rule.Key}, nil
+					}
+					return rule, nil
+				}),
+				Ended: all.add, MeasureLatency: true,
+			}
+			path := start(t, srv)
+			const before = 1
+			if first := all.next(t, 0); first.Outcome != OutcomeEmpty { // by which start knows that it listens
+				t.Fatalf("first of all: %+v", first)
+			}
+			rows := []struct {
+				name    string
+				send    []byte // and then the caller stops sending
+				outcome Outcome
+				reason  Reason
+				late    bool
+				out     int
+			}{
+				{"answered", request([]byte("hello")), OutcomeAnswered, 0, false, 8 + 5},
+				{"slow", request([]byte("slow")), OutcomeAnswered, 0, false, 8 + 4},
+				{"an error", request([]byte("fail")), OutcomeFailed, 0, false, 4 + 2},
+				{"a panic", request([]byte("panic")), OutcomeFailed, 0, false, 4 + len("internal error")},
+				{"too late", request([]byte("late")), OutcomeFailed, 0, true, 4 + len(timeoutText)},
+				{"nothing", nil, OutcomeEmpty, 0, false, 0},
+				{"half a request", request([]byte("half"))[:6], OutcomeRefused, RefusedTruncated, false, 4 + len(RefusedTruncated.text())},
+				{"too large", []byte{0, 0, 1, 0}, OutcomeRefused, RefusedTooLarge, false, 4 + len(RefusedTooLarge.text())},
+				{"not allowed", nil, OutcomeRefused, RefusedAccess, false, 4 + len(accessText)},
+			}
+			for i, row := range rows {
+				allowed = row.reason != RefusedAccess
+				begin := time.Now()
+				c := dial(t, path)
+				c.Write(row.send)
+				c.CloseWrite()
+				response(c)
+				took := time.Since(begin)
+				c.Close()
+				r := all.next(t, before+i)
+				who := NewCredentials(os.Getpid(), uint32(os.Getuid()), uint32(os.Getgid()))
+				var sender Credentials
+				if row.send != nil {
+					sender = who
+				}
+				want := CallRecord{
+					Peer: who, Sender: sender, Access: rule, Outcome: row.outcome, Reason: row.reason, TimedOut: row.late,
+					BytesIn: len(row.send), BytesOut: row.out, Duration: r.Duration,
+				}
+				if !allowed {
+					want.Access.Decision = accessdb.Deny
+				}
+				if fmt.Sprint(r) != fmt.Sprint(want) {
+					t.Errorf("%s: got %+v, want %+v", row.name, r, want)
+				}
+				// What comes before the accept is the caller's and not the server's.
+				if least := map[string]time.Duration{"slow": 20 * time.Millisecond, "too late": 100 * time.Millisecond}[row.name]; r.Duration < least || r.Duration > took+time.Second {
+					t.Errorf("%s: took %v, the caller waited %v", row.name, r.Duration, took)
+				}
+			}
+			stats := srv.Stats()
+			got := []uint64{stats.Accepted, stats.Answered + stats.Failed, stats.Refused[RefusedTruncated], stats.Refused[RefusedTooLarge], stats.Refused[RefusedAccess], stats.Empty, stats.Latency.Count()}
+			if want := []uint64{before + 9, 5, 1, 1, 1, before + 1, 5}; !slices.Equal(got, want) {
+				t.Errorf("counted %v, want %v", got, want)
+			}
+			if q := stats.Latency.Quantile(1); q < 100*time.Millisecond || stats.Latency.Sum < 120*time.Millisecond {
+				t.Errorf("the slowest of all took %v, all together %v", q, stats.Latency.Sum)
+			}
+			var loops LoopStats
+			for _, l := range stats.Loops {
+				loops.Accepted += l.Accepted
+				loops.Refused += l.Refused
+			}
+			if loops.Accepted != before+9 || loops.Refused != 3 {
+				t.Errorf("the loops have counted %+v", stats.Loops)
+			}
+		})
+	}
+}
+
+// TestEndedPanics checks that a hook that panics ends nothing.
+func TestEndedPanics(t *testing.T) {
+	var told atomic.Int32
+	path := start(t, &Server{Handler: echo, Ended: func(CallRecord) {
+		told.Add(1)
+		panic("in the hook")
+	}})
+	for range 3 {
+		if got, err := call(t, path, []byte("hello")); err != nil || string(got) != "hello" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	eventually(t, "it is told of three calls", func() bool { return told.Load() >= 3 })
+}
+
+// TestLatencyBuckets checks that the buckets adjoin and are as narrow as they should be,
+// and what quantiles come of them.
+func TestLatencyBuckets(t *testing.T) {
+	lower := time.Duration(0)
+	for i := range latencyBuckets {
+		upper := latencyBound(i)
+		for _, d := range []time.Duration{lower, upper - 1} {
+			if got := latencyBucket(d); got != i {
+				t.Fatalf("%d ns are in bucket %d, not in %d, from %d to %d", d, got, i, lower, upper)
+			}
+		}
+		if i < latencyBuckets-1 && upper-lower > max(64, lower/latencySteps) {
+			t.Fatalf("bucket %d from %v is %v wide", i, lower, upper-lower)
+		}
+		lower = upper
+	}
+	if got := latencyBucket(-1); got != 0 {
+		t.Errorf("-1 is in bucket %d", got)
+	}
+	var none Latency
+	if none.Count() != 0 || none.Quantile(0.5) != 0 {
+		t.Error("no calls have a quantile")
+	}
+	var counted latencies
+	for d := range 1000 {
+		counted.add(time.Duration(d+1) * time.Microsecond)
+	}
+	var l Latency
+	counted.addTo(&l)
+	earlier := l
+	for q, want := range map[float64]time.Duration{0: time.Microsecond, 0.5: 500 * time.Microsecond, 0.99: 990 * time.Microsecond, 1: time.Millisecond} {
+		if got := l.Quantile(q); got < want || got > want+max(64, want/latencySteps) {
+			t.Errorf("quantile %v: %v, want %v", q, got, want)
+		}
+	}
+	counted.add(time.Hour)
+	l = Latency{}
+	counted.addTo(&l)
+	if got := l.Quantile(1); got < 130*time.Second || got > 140*time.Second {
+		t.Errorf("an hour reads as %v", got)
+	}
+	since := l.Sub(earlier)
+	n := 0
+	for bound, count := range since.Buckets() {
+		if n++; bound < time.Hour || count != 1 {
+			t.Errorf("since then: %v %d", bound, count)
+		}
+	}
+	if n != 1 || since.Count() != 1 || since.Sum != time.Hour || earlier.Count() != 1000 {
+		t.Errorf("since then %d buckets, %d calls, %v", n, since.Count(), since.Sum)
+	}
+}
