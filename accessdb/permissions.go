@@ -5,19 +5,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"credrpc/internal/trust"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// rulesDepth is how far below a rules directory the last file of a rule lies:
-	// KIND/NAME/env/VARIABLE.
-	rulesDepth = 4
-	// maxLinks is how many symbolic links the system follows in one path, see
-	// path_resolution(7).
-	maxLinks = 40
-)
+// rulesDepth is how far below a rules directory the last file of a rule lies:
+// KIND/NAME/env/VARIABLE.
+const rulesDepth = 4
 
 // Writable returns how somebody other than root and this process' user could change
 // what is at path: the findings of [Lint] about permissions, for a file of any kind.
@@ -48,32 +44,7 @@ func (l *linter) permissions(path string) error {
 // absolute, and returns the path without links. Whoever may change one of them may
 // lead the server to other rules.
 func (l *linter) way(path string) (end string, err error) {
-	end = "/"
-	names := strings.Split(path, "/")
-	for links := 0; len(names) > 0; {
-		next := filepath.Join(end, names[0]) // ".." is right, since end has no links
-		names = names[1:]
-		mode, err := l.examine(next, false)
-		if err != nil {
-			return "", err
-		}
-		if mode&unix.S_IFMT != unix.S_IFLNK {
-			end = next
-			continue
-		}
-		if links++; links > maxLinks {
-			return "", &fs.PathError{Op: "open", Path: path, Err: unix.ELOOP}
-		}
-		target, err := os.Readlink(next)
-		if err != nil {
-			return "", err
-		}
-		if filepath.IsAbs(target) {
-			end = "/"
-		}
-		names = append(strings.Split(target, "/"), names...)
-	}
-	return end, nil
+	return trust.Walk(path, func(path string) (uint32, error) { return l.examine(path, false) })
 }
 
 // tree examines what is at a path without links, and, if that is a directory, what

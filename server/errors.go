@@ -20,6 +20,10 @@ var (
 	// started.
 	ErrAddressInUse = listen.ErrAddressInUse
 
+	// ErrUntrustedDirectory reports a path at which others than root and this process'
+	// user could replace the socket. See [Server.AllowUntrustedDirectory].
+	ErrUntrustedDirectory = listen.ErrUntrusted
+
 	// ErrNotSocket reports a path at which something else than a socket is.
 	ErrNotSocket = listen.ErrNotSocket
 )

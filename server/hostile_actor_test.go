@@ -310,6 +310,8 @@ func actServe(args []string) error {
 		Mode:           0o666,
 		RequestTimeout: 2 * patience,
 		Logger:         slog.New(slog.NewTextHandler(os.Stderr, nil)),
+
+		AllowUntrustedDirectory: true, // there are namespaces that do not know root
 	}
 	if len(args) > 1 {
 		limit, err := strconv.ParseUint(args[1], 10, 64)

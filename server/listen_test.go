@@ -153,6 +153,46 @@ func TestStaleSocketIsReplaced(t *testing.T) {
 	}
 }
 
+// TestUntrustedDirectory starts servers where somebody else could replace the socket,
+// and where nobody could.
+func TestUntrustedDirectory(t *testing.T) {
+	needRoot(t)
+	rows := []struct {
+		name  string
+		uid   int
+		mode  fs.FileMode
+		allow bool
+		want  error
+	}{
+		{"another user's", 1000, 0o755, false, ErrUntrustedDirectory},
+		{"another user's, sticky", 1000, 0o755 | fs.ModeSticky, false, ErrUntrustedDirectory},
+		{"everybody's", 0, 0o777, false, ErrUntrustedDirectory},
+		{"everybody's, sticky", 0, 0o777 | fs.ModeSticky, false, nil},
+		{"root's", 0, 0o755, false, nil},
+		{"everybody's, allowed", 1000, 0o777, true, nil},
+	}
+	for _, row := range rows {
+		for _, below := range []string{"", "/root's"} {
+			dir := filepath.Dir(socketPath(t)) + "/d"
+			if err := errors.Join(os.MkdirAll(dir+below, 0o755), os.Chown(dir, row.uid, -1), os.Chmod(dir, row.mode)); err != nil {
+				t.Fatal(err)
+			}
+			srv := &Server{Handler: echo, AllowUntrustedDirectory: row.allow}
+			srv.Ready = func() { srv.Close() }
+			err := srv.ListenAndServe(dir + below + "/s")
+			if row.want == nil {
+				row.want = ErrServerClosed
+			}
+			if !errors.Is(err, row.want) {
+				t.Errorf("%s%s: got %v, want %v", row.name, below, err, row.want)
+			}
+			if left, _ := os.ReadDir(dir + below); row.want == ErrUntrustedDirectory && below != "" && len(left) > 0 {
+				t.Errorf("%s%s: left %v", row.name, below, left)
+			}
+		}
+	}
+}
+
 // TestLeftAlone has something at the path that a server must not replace.
 func TestLeftAlone(t *testing.T) {
 	rows := []struct {

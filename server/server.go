@@ -64,6 +64,14 @@ type Server struct {
 	// nil leaves those of the process.
 	Owner, Group *uint32
 
+	// AllowUntrustedDirectory lets ListenAndServe make the socket file also where
+	// somebody else than root and the server's user may change a directory or a
+	// symbolic link on the way to it: whoever may can replace the socket, and answer
+	// its callers. Otherwise that is [ErrUntrustedDirectory]. A directory with the
+	// sticky bit, such as /tmp, may be writable for all, and one that belongs to root or
+	// the server's user may be for root's and the server's group.
+	AllowUntrustedDirectory bool
+
 	// MaxRequest and MaxResponse are the most bytes of payload either way, at
 	// most [frame.MaxPayload]. 0 is 1 MiB.
 	MaxRequest, MaxResponse uint32
@@ -212,8 +220,8 @@ func (s *Server) Serve(l net.Listener) error {
 //
 // A path that begins with "@" is an abstract name, which no permissions
 // protect: any local user can connect, and Mode, Owner and Group must not be set
-// ([*ConfigError]). Otherwise the directory must exist and
-// be writable for trusted users only. Beside the socket stands path + ".lock",
+// ([*ConfigError]). Otherwise the directory must exist, and neither it nor any other on
+// the way may be for others to change ([ErrUntrustedDirectory]). Beside the socket stands path + ".lock",
 // which is locked as long as the server lives and never removed. A socket file
 // that nobody listens on is replaced; [ErrAddressInUse] reports a live server,
 // [ErrNotSocket] any other file. At the end the socket file is removed, if it
@@ -229,7 +237,7 @@ func (s *Server) ListenAndServe(path string) error {
 	if strings.HasPrefix(path, "@") && s.Takeover {
 		return &ConfigError{"Takeover", fmt.Sprintf("%q is abstract, no lock protects it", path)}
 	}
-	o := listen.Options{Mode: s.Mode, Owner: s.Owner, Group: s.Group}
+	o := listen.Options{Mode: s.Mode, Owner: s.Owner, Group: s.Group, AnyDirectory: s.AllowUntrustedDirectory}
 	if o.Mode == 0 {
 		o.Mode = 0o600
 	}

@@ -298,7 +298,8 @@ func TestSandboxFails(t *testing.T) {
 		{"a path that is missing", "Read: stat /none: no such file", free, []string{"--sandbox-read=/none"}},
 		{"a capability that is none", `"CHOWN" is not a name`, free, []string{"--sandbox-capability=CHOWN"}},
 		{"rules of somebody else", "permission denied", free, []string{"--rules", rules}},
-		{"a directory of somebody else", "CAP_DAC_OVERRIDE", filepath.Join(sockets, "s"), nil},
+		{"a directory of somebody else", "CAP_DAC_OVERRIDE", filepath.Join(sockets, "s"), []string{"--allow-untrusted-directory"}},
+		{"an untrusted directory", "add --allow-untrusted-directory", filepath.Join(sockets, "s"), nil},
 	} {
 		out, err := sandboxCommand(t, 0, append([]string{"serve", "--sandbox", "--listen", row.socket}, row.args...)...).CombinedOutput()
 		var exit *exec.ExitError

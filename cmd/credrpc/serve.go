@@ -27,6 +27,7 @@ type serveCommand struct {
 	Mode           string        `default:"0600" help:"Permissions of the socket, octal; connecting needs write permission."`
 	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
+	AnyDirectory   bool          `name:"allow-untrusted-directory" help:"Make the socket also where others than root and the server's user could replace it."`
 	Handler        string        `enum:"echo,whoami,exec" default:"echo" help:"What to serve: echo answers the request, whoami answers who the kernel says is calling, as JSON, exec runs a program."`
 	Rules          *string       `placeholder:"PATH" help:"Who may call: a rules directory of s6, read at every call, or a file compiled from one, loaded when it is replaced and at SIGHUP. Without it whoever can connect may call."`
 	Identity       bool          `help:"Allow callers with the server's own user and group without asking the rules."`
@@ -103,6 +104,9 @@ func (c *serveCommand) Run(s streams) error {
 // ended returns err, with which the server has ended by itself, unless all is well: it
 // was taken over and all is answered.
 func (c *serveCommand) ended(s streams, err error) error {
+	if errors.Is(err, server.ErrUntrustedDirectory) {
+		return fmt.Errorf("%w; choose a directory that only root or this user can write to, or add --allow-untrusted-directory", err)
+	}
 	if err != server.ErrTakenOver {
 		return err
 	}
@@ -187,6 +191,8 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		handler = whoami
 	}
 	return &server.Server{
+		AllowUntrustedDirectory: c.AnyDirectory,
+
 		Handler:        handler,
 		HandlerOnLoop:  c.OnLoop,
 		Loops:          c.Loops,

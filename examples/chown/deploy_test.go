@@ -84,8 +84,10 @@ func TestUnitAllowsWhatIsCalled(t *testing.T) {
 		}
 	}
 	g := newGround(t)
-	socket, trace := g.runDir(0), g.dir+"/trace"
-	d := g.startDaemon(func(*exec.Cmd) {}, append([]string{strace, "-f", "-qq", "-o", trace, "-D"}, append(g.chownd(), "--listen", socket)...)...)
+	socket, trace, rules := g.runDir(0), g.dir+"/trace", g.dir+"/rules.cdb"
+	command := append(g.chownd(), "--listen", socket, "--rules", rules) // a file takes more calls than a directory
+	g.do(accessdb.Compile(g.rules(), rules, 0o600))
+	d := g.startDaemon(func(*exec.Cmd) {}, append([]string{strace, "-f", "-qq", "-o", trace, "-D"}, command...)...)
 	d.await(`"msg":"serving"`)
 	file := g.file(g.tree(alice)+"/f", 0)
 	if status, says := g.takeown(alice, socket, file); status != 0 {
@@ -103,7 +105,7 @@ func TestUnitAllowsWhatIsCalled(t *testing.T) {
 		}
 		seen[call[1]] = true
 	}
-	for _, name := range []string{"openat2", "fchownat", "seccomp", "capset", "landlock_restrict_self"} {
+	for _, name := range []string{"openat2", "fchownat", "memfd_create", "seccomp", "capset", "landlock_restrict_self"} {
 		if !seen[name] {
 			t.Errorf("%s was not called", name)
 		}

@@ -40,7 +40,7 @@ func openListener(o *options) (*listener, error) {
 	if o.mode != nil {
 		mode = fs.FileMode(*o.mode)
 	}
-	file, err := listen.Bind(fd, o.path, listen.Options{Mode: mode, KeepStale: o.keepStale})
+	file, err := listen.Bind(fd, o.path, listen.Options{Mode: mode, KeepStale: o.keepStale, AnyDirectory: true})
 	if err != nil {
 		return nil, failed("bind to "+o.path, err)
 	}

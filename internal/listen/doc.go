@@ -9,7 +9,8 @@
 //	PATH.lock      locked as long as somebody holds the place; never removed
 //	PATH.takeover  with [File.Offer]: the control socket, mode 0600; a successor asks here
 //
-// Whoever can write to the directory can replace all three: it is for trusted users.
+// Whoever can write to the directory, or to one above, can replace all three. So that is
+// looked at before anything is made ([ErrUntrusted]).
 //
 // # Takeover
 //

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"credrpc/internal/sys"
+	"credrpc/internal/trust"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +22,9 @@ var (
 
 	// ErrNotSocket reports a path at which something else than a socket is.
 	ErrNotSocket = errors.New("exists and is not a socket; it is left alone")
+
+	// ErrUntrusted reports a directory in which others could replace the socket.
+	ErrUntrusted = errors.New("whoever may change it could take the socket's place")
 )
 
 // Options say what a socket file is like. They do not apply to abstract names.
@@ -27,6 +32,10 @@ type Options struct {
 	Mode  fs.FileMode // permissions; connecting needs write permission
 	Owner *uint32     // nil: whoever this process is
 	Group *uint32     // nil: likewise
+
+	// AnyDirectory makes the file also where others than root and this process' user
+	// could replace it.
+	AnyDirectory bool
 
 	// KeepStale leaves a socket that nobody listens on where it is, so that it is
 	// in the way like any other file.
@@ -39,8 +48,8 @@ type Options struct {
 //
 // The lock, PATH.lock, is held until [File.Withdraw] or the end of the process. It
 // is never removed, since removing it would let two hold different locks of one
-// name. A socket that nobody listens on is replaced. Returns [ErrAddressInUse],
-// [ErrNotSocket] or an error of the system; nothing is left behind but the lock
+// name. A socket that nobody listens on is replaced. Returns [ErrUntrusted],
+// [ErrAddressInUse], [ErrNotSocket] or an error of the system; nothing is left behind but the lock
 // file.
 func Bind(fd int, path string, o Options) (*File, error) {
 	address, ok := sys.MakeAddress(path)
@@ -81,7 +90,10 @@ func (f *File) bind(fd int, path string, address *sys.Address, o Options) error 
 			return ErrNotSocket
 		}
 	}
-	var err error
+	err := examineDirectory(path, o)
+	if err != nil {
+		return err
+	}
 	if f.lock, err = lock(path + lockSuffix); err != nil {
 		return err
 	}
@@ -91,6 +103,20 @@ func (f *File) bind(fd int, path string, address *sys.Address, o Options) error 
 		}
 	}
 	f.socket, err = makeNode(fd, path, o)
+	return err
+}
+
+// examineDirectory returns an error if o asks for a directory that only trusted users
+// can change, and path is in another.
+func examineDirectory(path string, o Options) error {
+	if o.AnyDirectory {
+		return nil
+	}
+	err := trust.Directory(filepath.Dir(path))
+	var untrusted *trust.Error
+	if errors.As(err, &untrusted) {
+		return fmt.Errorf("%w: %w", untrusted, ErrUntrusted)
+	}
 	return err
 }
 
