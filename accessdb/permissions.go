@@ -15,18 +15,6 @@ import (
 // KIND/NAME/env/VARIABLE.
 const rulesDepth = 4
 
-// Writable returns how somebody other than root and this process' user could change
-// what is at path: the findings of [Lint] about permissions, for a file of any kind.
-//
-// Returns an error if path does not exist, or the way to it cannot be examined.
-func Writable(path string) ([]Finding, error) {
-	l := linter{writable: make(map[string]bool)}
-	if err := l.permissions(path); err != nil {
-		return nil, err
-	}
-	return l.findings, nil
-}
-
 // permissions examines the way to a path and what is there.
 func (l *linter) permissions(path string) error {
 	path, err := filepath.Abs(path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -185,10 +186,10 @@ func TestConfigOthersCouldChange(t *testing.T) {
 		mode os.FileMode
 		want string
 	}{
-		{path, 0o606, path + " writable by everybody (mode 0606); take that from them"},
-		{path, 0o660, path + " writable by group"},
-		{filepath.Dir(path), 0o777, filepath.Dir(path) + " writable by everybody"},
-		{filepath.Dir(link), 0o777, filepath.Dir(link) + " writable by everybody"},
+		{path, 0o606, `: "` + path + `" is writable by everybody (mode 0606); take that from them`},
+		{path, 0o606 | os.ModeSticky, `: "` + path + `" is writable by everybody (mode 1606)`},
+		{filepath.Dir(path), 0o777, `: "` + filepath.Dir(path) + `" is writable by everybody`},
+		{filepath.Dir(link), 0o777, `: "` + filepath.Dir(link) + `" is writable by everybody`},
 	} {
 		info, err := os.Stat(change.path)
 		if err != nil {
@@ -213,7 +214,11 @@ func TestConfigOthersCouldChange(t *testing.T) {
 	}
 	refused(path, "want at most 1048576 bytes")
 	if os.Getuid() == 0 {
-		if err := os.Chown(path, 1, 1); err != nil {
+		if err := errors.Join(os.Chmod(path, 0o660), os.Chown(path, 0, 1)); err != nil {
+			t.Fatal(err)
+		}
+		refused(path, "is writable by group 1")
+		if err := os.Chown(path, 1, 0); err != nil {
 			t.Fatal(err)
 		}
 		refused(path, "belongs to uid 1")

@@ -15,8 +15,8 @@
 //
 // The file is TOML without tables: text in quotes, numbers and true or false without,
 // lists in brackets; durations are text. Who can change it can change what the command
-// does, so it is refused if others than root and the user who reads it could, by its
-// own permissions or those of a directory or symbolic link on the way to it.
+// does, so it is refused if others than root, the user who reads it and their groups could,
+// by its own permissions or those of a directory or symbolic link on the way to it.
 //
 // # Mistakes
 //

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"credrpc/accessdb"
+	"credrpc/internal/trust"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -70,12 +70,12 @@ func load(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("--config: %s is no regular file", path)
 	}
-	findings, err := accessdb.Writable(path)
-	if err != nil {
+	var others *trust.Error
+	switch err := trust.File(path); {
+	case errors.As(err, &others):
+		return nil, fmt.Errorf("--config: others could change %s: %w; take that from them, or move the file", path, err)
+	case err != nil:
 		return nil, fmt.Errorf("--config: %w", err)
-	}
-	if len(findings) > 0 {
-		return nil, fmt.Errorf("--config: others could change %s: %s %s; take that from them, or copy the file", path, findings[0].Subject, findings[0].Message)
 	}
 	file, err := os.Open(path)
 	if err != nil {
