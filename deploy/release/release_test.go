@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait of a test that is about to fail.
-const patience = 4 * time.Minute
+const patience = 8 * time.Minute
 
 // What the release of these tests is called, so that it does not depend on git.
 var release = []string{"VERSION=v1.2.3", "COMMIT=0123456789abcdef0123456789abcdef01234567", "DATE=2026-01-02T03:04:05Z"}
