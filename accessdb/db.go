@@ -1,3 +1,5 @@
+//go:build linux
+
 package accessdb
 
 import (
@@ -235,6 +237,9 @@ type Stats struct {
 	Reloads     uint64 // files that came into force, the first not counted
 	Failures    uint64 // attempts to load a file, by Reload or at a poll, that failed
 	CheckErrors uint64 // checks that ended with an error
+
+	Generation uint64    // number of the file in force, from 1; 0 for a directory
+	Loaded     time.Time // when that came into force; zero for a directory
 }
 
 // Stats returns the counters.
@@ -249,6 +254,7 @@ func (db *DB) Stats() Stats {
 	}
 	if g := db.current.Load(); g != nil && g.database != nil {
 		s.Rules, s.Unknown = g.database.Len(), g.unknown
+		s.Generation, s.Loaded = g.number, g.loaded
 	}
 	return s
 }

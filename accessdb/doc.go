@@ -1,6 +1,8 @@
+//go:build linux
+
 // Package accessdb decides which callers may call, by their uid and gid, from the
 // rules that s6-ipcserver-access reads: a directory, or a constant database
-// compiled from one.
+// compiled from one. It is for Linux only.
 //
 // # Rules
 //

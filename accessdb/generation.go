@@ -1,9 +1,12 @@
+//go:build linux
+
 package accessdb
 
 import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"credrpc/accessdb/cdb"
 )
@@ -25,6 +28,9 @@ type generation struct {
 	self       IDs
 	compatible bool
 	unknown    int // records that say neither allow nor deny
+
+	number uint64    // 1 for the first file of a DB
+	loaded time.Time // when the file came into force
 }
 
 // newGeneration verifies a database and derives the rest of a generation from it.

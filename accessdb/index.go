@@ -1,3 +1,5 @@
+//go:build linux
+
 package accessdb
 
 // index answers for the keys uid/N, or gid/N, of one generation with one access to

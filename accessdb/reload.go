@@ -1,3 +1,5 @@
+//go:build linux
+
 package accessdb
 
 import (
@@ -59,6 +61,7 @@ func (db *DB) replaceLocked() error {
 		db.reloads.Add(1)
 	}
 	db.file, db.loaded, db.fault = f, state, ""
+	g.number, g.loaded = db.reloads.Load()+1, time.Now()
 	db.current.Store(g)
 	db.options.Logger.Info("access rules in force", slog.String("path", db.path), slog.Int("rules", g.database.Len()))
 	if g.unknown > 0 {

@@ -30,6 +30,10 @@ func TestReloadPutsTheNewFileInForce(t *testing.T) {
 	if !allows(t, db, 1) || allows(t, db, 2) {
 		t.Fatal("the first file is not in force")
 	}
+	first := db.Stats()
+	if first.Generation != 1 || time.Since(first.Loaded) > time.Hour {
+		t.Errorf("%+v", first)
+	}
 	writeRules(t, path, Rule{Key: "uid/2", Decision: Allow})
 	if !allows(t, db, 1) {
 		t.Error("the new file is in force before Reload")
@@ -40,7 +44,7 @@ func TestReloadPutsTheNewFileInForce(t *testing.T) {
 	if allows(t, db, 1) || !allows(t, db, 2) {
 		t.Error("the new file is not in force, or the cache answers for the old one")
 	}
-	if s := db.Stats(); s.Reloads != 1 || s.Failures != 0 || s.Rules != 1 {
+	if s := db.Stats(); s.Reloads != 1 || s.Failures != 0 || s.Rules != 1 || s.Generation != 2 || !s.Loaded.After(first.Loaded) {
 		t.Errorf("%+v", s)
 	}
 }

@@ -1,4 +1,4 @@
-//go:build !race
+//go:build linux && !race && !credrpc_net
 
 package client_test
 

@@ -119,8 +119,7 @@ func (c *Client) begin() *exchange {
 	if !ok {
 		x = new(exchange)
 	}
-	x.path, x.fd, x.waits = c.Path, -1, &c.waits
-	x.alone = c.inFlight.Add(1) == 1
+	x.begin(c, c.inFlight.Add(1) == 1)
 	return x
 }
 

@@ -58,6 +58,13 @@
 // receives it, and takes its time if such a descriptor lingers (socket(7),
 // SO_LINGER). Later kernels refuse them when they are sent.
 //
+// # Other systems
+//
+// On systems other than Linux a call is made through package net (portable.go), with
+// the same promises but for three things: there are no abstract names, a full backlog is
+// not waited for but [ErrUnreachable], and how a call waits is up to package net. The
+// server needs Linux: such a client is for a socket that is forwarded from there, say.
+//
 // # Errors
 //
 // What the server answered is a [*RemoteError]; anything else that went wrong

@@ -2,8 +2,7 @@ package client
 
 import (
 	"errors"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 var (
@@ -65,8 +64,10 @@ func (e *Error) Unwrap() error { return e.Err }
 // [ErrProtocol].
 func (e *Error) Is(target error) bool { return e.class != nil && e.class == target }
 
-// peerGone reports whether errno says that the peer reads no more. Its answer
-// may still be there to be received.
-func peerGone(errno unix.Errno) bool {
-	return errno == unix.EPIPE || errno == unix.ECONNRESET
+// fail returns the error of a call that ended at op.
+func (x *exchange) fail(op Op, class, cause error) error {
+	return &Error{Op: op, Path: x.path, Err: cause, class: class}
 }
+
+// longAgo returns a deadline that has passed.
+func longAgo() time.Time { return time.Unix(1, 0) }

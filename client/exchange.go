@@ -1,3 +1,5 @@
+//go:build linux && !credrpc_net
+
 package client
 
 import (
@@ -49,9 +51,9 @@ type exchange struct {
 	scratch  [scratchSize]byte
 }
 
-// fail returns the error of a call that ended at op.
-func (x *exchange) fail(op Op, class, cause error) error {
-	return &Error{Op: op, Path: x.path, Err: cause, class: class}
+// begin makes x the exchange of a new call, without a descriptor.
+func (x *exchange) begin(c *Client, alone bool) {
+	x.path, x.fd, x.waits, x.alone = c.Path, -1, &c.waits, alone
 }
 
 // send writes the request, or starts sendRest for what does not fit into the
@@ -260,5 +262,8 @@ func (x *exchange) close() {
 	x.interrupted.Store(false)
 }
 
-// longAgo returns a deadline that has passed.
-func longAgo() time.Time { return time.Unix(1, 0) }
+// peerGone reports whether errno says that the peer reads no more. Its answer
+// may still be there to be received.
+func peerGone(errno unix.Errno) bool {
+	return errno == unix.EPIPE || errno == unix.ECONNRESET
+}

@@ -1,3 +1,5 @@
+//go:build linux && !credrpc_net
+
 package client
 
 import (

@@ -51,3 +51,53 @@ func ExampleParseRequest() {
 	}
 	// Output: 4096 1024
 }
+
+// A client receives a response in pieces, and knows after each whether it is whole.
+func ExampleResponseDecoder() {
+	for _, pieces := range [][]string{
+		{"\x00\x00\x00\x00\x00\x00", "\x00\x05he", "llo"},
+		{"\x00\x00\x00\x06den", "ied"},
+	} {
+		var d frame.ResponseDecoder
+		var content []byte
+		for d.Reset(1 << 20); !d.Done(); pieces = pieces[1:] {
+			piece, _, err := d.Next([]byte(pieces[0]))
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			content = append(content, piece...)
+		}
+		fmt.Printf("%q failed=%v\n", content, d.Failed())
+	}
+	// Output:
+	// "hello" failed=false
+	// "denied" failed=true
+}
+
+func ExampleParseResponse() {
+	for _, response := range []string{
+		"\x00\x00\x00\x00\x00\x00\x00\x02hi",
+		"\x00\x00\x00\x0cno such file",
+		"\x00\x00\x00\x00\x00\x00",
+	} {
+		content, failed, err := frame.ParseResponse([]byte(response), 1<<20)
+		fmt.Printf("%q %v %v\n", content, failed, err)
+	}
+	// Output:
+	// "hi" false <nil>
+	// "no such file" true <nil>
+	// "" false frame: truncated
+}
+
+// Header and payload can be written as two pieces, so that a large one is not copied.
+func ExampleAppendHeader() {
+	payload := make([]byte, 1000)
+	header, err := frame.AppendHeader(nil, len(payload))
+	fmt.Printf("%q %v\n", header, err)
+	_, err = frame.AppendHeader(nil, 1<<30)
+	fmt.Println(err)
+	// Output:
+	// "\x00\x00\x03\xe8" <nil>
+	// frame: payload of 1073741824 bytes is over the limit of 150994939
+}

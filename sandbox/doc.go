@@ -1,5 +1,5 @@
 // Package sandbox gives up what a service does not need once it has its sockets and
-// rules, so that whoever takes the process over gains little by it.
+// rules, so that whoever takes the process over gains little by it. It is for Linux only.
 //
 //	srv := &server.Server{Handler: handler, Listening: func() error {
 //		report, err := sandbox.Apply(sandbox.Options{})

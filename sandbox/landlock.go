@@ -20,11 +20,15 @@ const (
 	writeRights = readRights | ll.AccessFSWriteFile | ll.AccessFSTruncate | ll.AccessFSRemoveFile |
 		ll.AccessFSRemoveDir | ll.AccessFSMakeReg | ll.AccessFSMakeDir | ll.AccessFSMakeSym |
 		ll.AccessFSMakeFifo | ll.AccessFSMakeSock
-	onFiles = ll.AccessFSReadFile | ll.AccessFSExecute | ll.AccessFSWriteFile | ll.AccessFSTruncate
+	datagramRights = ll.AccessFSResolveUnix
+	onFiles        = datagramRights | ll.AccessFSReadFile | ll.AccessFSExecute | ll.AccessFSWriteFile | ll.AccessFSTruncate
 )
 
 // sharedDomain is the ABI since which one call puts all threads into one domain.
 const sharedDomain = 8
+
+// datagramABI is the one since which sending to a socket with a path is restricted.
+const datagramABI = 9
 
 // newestABI is the newest that the configuration in restrictFiles knows.
 const newestABI = 11
@@ -40,7 +44,7 @@ var newRights = []struct {
 	{5, "ioctl on devices", "ioctl"},
 	{6, "connecting to abstract sockets", "connect"},
 	{sharedDomain, "signals to processes of the same user", "kill"},
-	{9, "connecting to sockets with a path", "connect"},
+	{datagramABI, "connecting to sockets with a path", "connect"},
 	{10, "UDP", "socket"},
 }
 
@@ -98,13 +102,16 @@ func (p *plan) pathRules() (rules []landlock.Rule, err error) {
 		{"Execute", p.options.Execute, executeRights},
 		{"Write", p.options.Write, writeRights},
 		{"Remove", p.options.Remove, removeRights},
+		{"Datagrams", p.options.Datagrams, datagramRights},
 	} {
 		for _, path := range list.paths {
 			rule, err := pathRule(path, list.rights)
 			if err != nil {
 				return nil, optionError(list.field, "%w", err)
 			}
-			rules = append(rules, rule)
+			if list.rights != datagramRights || p.abi >= datagramABI {
+				rules = append(rules, rule)
+			}
 		}
 	}
 	return rules, nil

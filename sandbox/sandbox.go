@@ -22,7 +22,10 @@ type OptionError struct {
 	Err   error
 }
 
+// Error names the field and the reason.
 func (e *OptionError) Error() string { return "sandbox: " + e.Field + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
 func (e *OptionError) Unwrap() error { return e.Err }
 
 // optionError makes the error of a field.
@@ -52,6 +55,10 @@ type Options struct {
 	// removed: that of the server's socket. Which file cannot be said: it should
 	// hold nothing else.
 	Remove []string
+
+	// Datagrams are paths of sockets that may be sent to, with sockets that are open: that
+	// of the journal. Before Landlock ABI 9 any may.
+	Datagrams []string
 
 	// Capabilities are those to keep, by their names in capabilities(7), such as
 	// "CAP_CHOWN". A process that lacks one cannot keep it: that is an error. The
@@ -117,6 +124,7 @@ func (r Report) LogValue() slog.Value {
 		slog.Any("write", orNone(r.Options.Write)),
 		slog.Any("execute", orNone(r.Options.Execute)),
 		slog.Any("remove", orNone(r.Options.Remove)),
+		slog.Any("datagrams", orNone(r.Options.Datagrams)),
 		slog.Any("missing", orNone(r.Missing)),
 	)
 }

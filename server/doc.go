@@ -1,5 +1,6 @@
 // Package server runs one handler behind a UNIX socket. For every call the
-// kernel says who is calling, and the server checks it before the handler runs.
+// kernel says who is calling, and the server checks it before the handler runs. It is
+// for Linux only: see "SO_PASSCRED" in unix(7).
 //
 //	srv := &server.Server{Handler: server.HandlerFunc(hello)}
 //	err := srv.ListenAndServe("/run/hello.sock")

@@ -80,6 +80,15 @@ func (r Reason) String() string {
 	return reasonTexts[r].name
 }
 
+// Reasons returns all reasons there are.
+func Reasons() []Reason {
+	all := make([]Reason, reasons)
+	for r := range all {
+		all[r] = Reason(r)
+	}
+	return all
+}
+
 // text returns what the caller is told.
 func (r Reason) text() string { return reasonTexts[r].text }
 

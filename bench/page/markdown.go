@@ -29,7 +29,7 @@ func WriteMarkdown(w io.Writer, sources []Source) error {
 		}
 	}
 	if len(tables) == 0 {
-		return fmt.Errorf("%w: no report compares servers with the floor or the reference, but along an axis; make one with the default command and --json", ErrEmpty)
+		return fmt.Errorf("%w: the table is for results that compare servers with the floor or the reference under the same loads, as \"credrpc-bench --json FILE\" makes them; others have a page and plots only", ErrEmpty)
 	}
 	for i, t := range tables {
 		if len(tables) > 1 {

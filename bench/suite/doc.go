@@ -54,6 +54,7 @@
 //	compare.go   all servers under the same loads, in interleaved rounds
 //	sleepers.go  what calls whose handler sleeps do to the other calls
 //	idle.go      what connections that send nothing do to the other calls
+//	watched.go   what metrics and an audit log cost
 //	ladder.go    what each step of trust costs, from no credentials to s6's programs
 //	peers.go     other RPC systems beside package server
 //	scaling*.go  more and more callers, bytes, loops, users, rules, and offered rates

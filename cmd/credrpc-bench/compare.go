@@ -32,7 +32,11 @@ func (c *compareCommand) Validate() error {
 	return nil
 }
 
-// Run compares and prints. It fails if a condition is true.
+// errNothingCommon reports two files that cannot be compared.
+var errNothingCommon = errors.New("the files have nothing in common: compare two results of one command, with a server and a load that both have")
+
+// Run compares and prints. It fails if a condition is true, or if there is nothing to
+// compare.
 func (c *compareCommand) Run() error {
 	if err := c.checkFiles(true); err != nil {
 		return err
@@ -50,5 +54,9 @@ func (c *compareCommand) Run() error {
 		return err
 	}
 	r := changes.Compare(c.Old, before, c.New, after, c.Alpha)
-	return errors.Join(r.WriteText(os.Stdout), writeFile(c.JSON, r.WriteJSON), c.judge(os.Stdout, files, true))
+	var nothing error
+	if len(r.Changes) == 0 {
+		nothing = errNothingCommon
+	}
+	return errors.Join(r.WriteText(os.Stdout), writeFile(c.JSON, r.WriteJSON), c.judge(os.Stdout, files, true), nothing)
 }

@@ -10,6 +10,7 @@
 //	credrpc-bench sleepers                      calls beside others whose handler sleeps
 //	credrpc-bench idle                          calls beside connections that send nothing
 //	credrpc-bench ladder                        what each step of trust costs
+//	credrpc-bench watched                       what metrics and an audit log cost
 //	credrpc-bench peers                         other RPC systems: ttrpc, gRPC, net/rpc
 //	credrpc-bench report RESULT.json ...        result files as a page, plots or a table
 //	credrpc-bench strace                        system calls a call

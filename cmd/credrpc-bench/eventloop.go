@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"credrpc/accessdb"
+	"credrpc/audit"
+	"credrpc/bench/suite"
+	"credrpc/metrics"
 	"credrpc/server"
 )
 
@@ -28,6 +32,8 @@ type eventloopServer struct {
 	Rules          string        `help:"Access rules, a file or a directory; without it everybody may call."`
 	RulesCache     int           `default:"0" help:"Callers whose decisions are remembered; 0 is accessdb's default, -1 is none."`
 	RequestTimeout time.Duration `default:"0" help:"Time for a request to arrive; 0 is the server's default."`
+	Metrics        bool          `help:"Measure durations, and serve metrics on a socket beside the other one, with the suffix .metrics."`
+	Audit          string        `help:"File to write denied calls to; without it nothing is written."`
 }
 
 // Run serves until a signal.
@@ -55,6 +61,11 @@ func (c *eventloopServer) Run() error {
 		defer rules.Close()
 		srv.Access = rules
 	}
+	watched, err := c.watch(srv)
+	if err != nil {
+		return err
+	}
+	defer watched()
 	drained := make(chan error, 1)
 	defer context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
@@ -71,4 +82,36 @@ func (c *eventloopServer) Run() error {
 func (c *eventloopServer) answer(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	c.before(call.Payload)
 	return c.echo.Append(dst, call.Payload), nil
+}
+
+// watch has srv looked at as the flags say, until the function that it returns is called.
+func (c *eventloopServer) watch(srv *server.Server) (end func(), err error) {
+	var log *audit.Log
+	if c.Audit != "" {
+		sink, err := audit.OpenFile(c.Audit, audit.DefaultMaxSize)
+		if err != nil {
+			return nil, err
+		}
+		if log, err = audit.New(sink, audit.Options{}); err != nil {
+			return nil, err
+		}
+		srv.Ended = log.Ended
+	}
+	http := metrics.NewServer(metrics.Sources{Server: srv, Audit: log})
+	if c.Metrics {
+		srv.MeasureLatency = true
+		l, err := net.Listen("unix", c.Path+suite.MetricsSuffix)
+		if err != nil {
+			return nil, err
+		}
+		go http.Serve(l) // until it is closed
+	}
+	return func() {
+		http.Close()
+		if log != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+			defer cancel()
+			log.Close(ctx)
+		}
+	}, nil
 }

@@ -25,7 +25,7 @@ const exitUsage = 2
 type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Quick      quickCommand       `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default."`
+	Quick      quickCommand       `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default, whose flags need no command; \"credrpc-bench quick --help\" lists them, and the servers."`
 	Suite      suiteCommand       `cmd:"" help:"Measure everything, unattended: about ten minutes."`
 	Run        runCommand         `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
 	Compare    compareCommand     `cmd:"" help:"Compare two results, that of before a change and that of after it."`
@@ -35,6 +35,7 @@ type commands struct {
 	Sleepers   sleepersCommand    `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
 	UCSPI      ucspiCommand       `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
 	Ladder     ladderCommand      `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
+	Watched    watchedCommand     `cmd:"" help:"Measure what metrics and an audit log cost: about two minutes."`
 	Peers      peersCommand       `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
 	Idle       idleCommand        `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
 	Report     reportCommand      `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
@@ -58,10 +59,24 @@ func main() {
 		kong.Bind(manualSections))
 	command, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "credrpc-bench: %v\nRun \"credrpc-bench --help\" for usage.\n", err)
+		fmt.Fprintf(os.Stderr, "credrpc-bench: %v\nRun \"%s --help\" for usage.\n", err, commandOf(err))
 		os.Exit(exitUsage)
 	}
 	command.FatalIfErrorf(command.Run())
+}
+
+// commandOf returns the command whose arguments err is about. A word that is no command
+// is an argument of the default one, which has none, but is not about it.
+func commandOf(err error) string {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context.Selected() == nil {
+		return "credrpc-bench"
+	}
+	selected := parse.Context.Selected()
+	if selected.Name == "quick" && strings.HasPrefix(err.Error(), "unexpected argument") {
+		return "credrpc-bench"
+	}
+	return selected.FullPath()
 }
 
 // errAnswers reports calls that were not answered right.

@@ -163,11 +163,21 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"--rounds", "0"}, {"--seconds", "0"}, {"--seconds", "-1"}, {"--loads", "x"}, {"--servers", "other"}, {"--unknown"},
 		{"load"}, {"server", "other", "x"}, {"ladder", "--rules", "0"}, {"ladder", "--steps", "other"}, {"ladder", "--rounds", "0"},
+		{"watched", "--flooders", "0"}, {"watched", "--rounds", "0"},
 		{"peers", "--loads", "b2x1"}, {"peers", "--loads", "t1", "--connections", "2"}, {"peers", "--servers", "floor"},
 		{"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
 	} {
 		if out, err := run(t, args...); err == nil {
 			t.Errorf("%v: %s", args, out)
+		}
+	}
+	for want, args := range map[string][]string{
+		`Run "credrpc-bench quick --help" for usage.`: {"--servers", "other"}, // which lists the servers
+		`Run "credrpc-bench run --help" for usage.`:   {"run", "--other"},
+		`Run "credrpc-bench --help" for usage.`:       {"other"},
+	} {
+		if _, complaints, code := status(t, args...); code != exitUsage || !strings.Contains(complaints, want) {
+			t.Errorf("%v: status %d, %s", args, code, complaints)
 		}
 	}
 }

@@ -116,6 +116,7 @@ func TestCompare(t *testing.T) {
 		{[]string{before}, "expected \"<new>\"", exitUsage},
 		{[]string{before, dir + "/none"}, "no such file", 1},
 		{[]string{before, "compare.go"}, "not a result file", 1},
+		{[]string{before, "../../bench/results/payload.json"}, "the files have nothing in common", 1},
 	} {
 		if out, complaints, code := status(t, append([]string{"compare"}, tt.args...)...); code != tt.code || !strings.Contains(complaints, tt.want) {
 			t.Errorf("%v: status %d\n%s%s", tt.args, code, out, complaints)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,31 @@ func TestLadderSteps(t *testing.T) {
 	out, err := run(t, "ladder", "--rounds", "1", "--seconds", "0.03", "--loads", "t1,b2x1", "--rules", "1", "--steps", "server-again,server-cache,server-cdb")
 	if err != nil || strings.Contains(out, "\nserver ") || strings.Count(out, "\nserver-cdb ") != 3 { // two tables, one explanation
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestWatched looks on at servers, and floods some if callers can act as others.
+func TestWatched(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "watched.json")
+	cmd, dir := command(t, "watched", "--rounds", "1", "--seconds", "0.05", "--loads", "t2", "--flooders", "2", "--json", file)
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { // others call, too
+		t.Fatal(err)
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	checkGone(t, dir)
+	want := []string{"plain", "plain-again", "metrics"}
+	if os.Getuid() == 0 {
+		want = append(want, "flooded", "flooded-again", "flooded-audit")
+	}
+	var names []string
+	for _, s := range readPaired(t, file, 1, 1).Servers {
+		names = append(names, s.Name)
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("%q\n%s", names, out)
 	}
 }
 

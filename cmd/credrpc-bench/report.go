@@ -17,7 +17,7 @@ type reportCommand struct {
 	Results  []string `arg:"" name:"result" help:"Result files, which other commands write with --json."`
 	Out      string   `placeholder:"FILE" help:"Write the page to FILE. Without --out, --plots and --markdown it is written to report.html."`
 	Plots    string   `placeholder:"DIR" help:"Write every plot to DIR, as SVG and PNG. DIR is made; files of the same names are replaced."`
-	Markdown bool     `help:"Print the table of the README."`
+	Markdown bool     `help:"Print the table of the README, of results that compare servers with the floor or the reference, as those of quick and suite do."`
 }
 
 // Help is what --help shows besides the flags.

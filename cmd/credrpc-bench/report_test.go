@@ -74,7 +74,7 @@ func TestReportWrong(t *testing.T) {
 		}
 	}
 	cmd, _ := command(t, "report", at("good.json"), "--markdown")
-	if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("no report compares servers")) {
+	if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("the table is for results that compare servers")) {
 		t.Errorf("a table of nothing: %v\n%s", err, out)
 	}
 	if left, err := os.ReadDir(dir); len(left) != 3 || err != nil {

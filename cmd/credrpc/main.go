@@ -97,6 +97,7 @@ func (cli *commandLine) run(args []string, s streams, environ settings.Environme
 		panic(err) // the struct tags are wrong
 	}
 	command, err := parser.Parse(args)
+	err = hintAtRules(err)
 	if exited >= 0 {
 		return exited // --help
 	}

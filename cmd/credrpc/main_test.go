@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"credrpc/server"
+	"credrpc/servertest"
 )
 
 // patience bounds every wait of a test that is about to fail.
@@ -129,13 +130,9 @@ func TestWhoami(t *testing.T) {
 
 // TestRemoteError checks status 1, and that a terminal is safe from the text.
 func TestRemoteError(t *testing.T) {
-	path := filepath.Join(tempDir(t), "s")
-	ready, served := make(chan struct{}), make(chan error)
-	srv := &server.Server{Ready: func() { close(ready) }, Handler: server.Plain(func(request []byte, _ server.Credentials) ([]byte, error) {
+	srv := servertest.Start(t, &server.Server{Handler: server.Plain(func(request []byte, _ server.Credentials) ([]byte, error) {
 		return nil, errors.New(string(request))
-	})}
-	go func() { served <- srv.ListenAndServe(path) }()
-	<-ready
+	})})
 	for text, want := range map[string]string{
 		"no such thing":   "no such thing\n",
 		"größer\ntwo":     "größer\ntwo\n",
@@ -144,12 +141,10 @@ func TestRemoteError(t *testing.T) {
 		"":                "unspecified error\n",
 		"100% d\tpercent": "100% d\tpercent\n",
 	} {
-		if status, out, stderr := result(text, "call", path); status != exitFailed || out != "" || stderr != want {
+		if status, out, stderr := result(text, "call", srv.Path); status != exitFailed || out != "" || stderr != want {
 			t.Errorf("%q: %d, %q, %q", text, status, out, stderr)
 		}
 	}
-	srv.Shutdown(context.Background())
-	<-served
 }
 
 // TestUnreachable checks status 3.
@@ -221,6 +216,10 @@ func TestUsage(t *testing.T) {
 		{"serve --listen P --no-such-flag", `Run "credrpc serve --help"`},
 		{"rules check --no-such-flag", `Run "credrpc rules check --help"`},
 		{"--no-such-flag", `Run "credrpc --help"`},
+		{"rules lint DIR", `unexpected argument DIR; rules are named by a flag: --rules=DIR`},
+		{"rules lint DIR", `Run "credrpc rules lint --help"`},
+		{"rules check DIR --uid 1", `--rules=DIR`},
+		{"call p x DIR", "unexpected argument DIR\n"},
 	} {
 		args := strings.Fields(strings.ReplaceAll(tt.args, " P ", " "+path+" "))
 		if status, out, stderr := result("", args...); status != exitUsage || out != "" || !strings.Contains(stderr, tt.want) {

@@ -18,7 +18,8 @@ rules: 0 done, allowed, or nothing found; 1 denied, or something found; 2 wrong
 usage; 111 rules that are wrong or cannot be read or written.`},
 	{Title: "SIGNALS", Text: `serve answers what is in flight on SIGTERM and SIGINT, and ends at once when a
 second one comes. SIGHUP makes it load the file of rules; if that cannot be loaded
-the rules in force stay, and the log says why.`},
+the rules in force stay, and the log says why. It also opens the file of --audit-to
+again; if that fails the open one stays in use.`},
 	{Title: "TAKEOVER", Text: `A server that was started with serve --takeover is replaced by starting the next one
 with --takeover at the same path, as the same user. The new one loads its rules,
 gives up what --sandbox says, and only then asks the running one to stop accepting.
@@ -65,11 +66,58 @@ CREDRPC_SERVE_CONFIG names the file. Relative paths start where serve does.
 The file is TOML without tables. What is no setting, there or among the variables that
 begin with CREDRPC_SERVE_, is an error, as are values of the wrong type. The file, every
 directory and every symbolic link on the way to it must belong to root or the user of
-serve, and nobody else may be able to write there, or serve refuses it; a directory with
-the sticky bit, such as /tmp, may lead to it.
+serve, and nobody but these and their groups may be able to write there, or serve refuses
+it; a directory with the sticky bit, such as /tmp, may lead to it.
 
 "credrpc config example" prints a file with every setting, "credrpc config check" finds
 mistakes, and "credrpc config show" prints what is in force and why.`},
+	{Title: "METRICS", Text: `With serve --metrics unix:/run/hello/metrics or --metrics 127.0.0.1:9436 there are
+metrics for Prometheus at /metrics, to be asked for with GET only, a few requests at a
+time; docs/METRICS.md lists them. The socket has mode 0600 unless --metrics-mode says
+otherwise, and a lock as in FILES. To a loopback address every local user can connect.
+How long calls take is only measured with --metrics. With --sandbox most of those of
+the process (process_) are missing unless --sandbox-read /proc. With --takeover the next server
+takes the socket for metrics over too, and a TCP address is shared while both run
+(SO_REUSEPORT).
+
+	curl --unix-socket /run/hello/metrics http://localhost/metrics`},
+	{Title: "AUDIT", Text: `With serve --audit denied every call that was refused, for whatever reason, becomes
+a line of JSON; with --audit all every call. The members:
+
+	time        when the call ended, RFC 3339, UTC
+	event       call; dropped, which says only how many are missing; end, the last
+	outcome     answered, failed, dropped, refused, or empty: nothing was received
+	reason      why it was refused, such as access, as in docs/METRICS.md
+	timed_out   true if the handler took longer than --timeout
+	rule        the rule that decided, if one did
+	peer        pid, uid, gid of who connected (SO_PEERCRED)
+	sender      the same of who sent the request (SCM_CREDENTIALS), if it came
+	bytes_in, bytes_out   headers included
+	seconds     how long it took
+	hint        exe and unit, the program and the service of systemd of the sender
+	sample      the share of --audit-sample that this record stands for
+	dropped     how many records should stand before this one and do not; in the
+	            record end, how many in all
+
+The hint is read from /proc when the call is over, as far as the server may: without
+CAP_SYS_PTRACE exe is that of processes of its own user only, and with --sandbox there
+is none unless --sandbox-read /proc. It may be of a program that the process has executed
+since. A process that has begun after the call, or is not of that user, has only the
+same number, and no hint is given.
+
+Calls never wait for records. Those over --audit-rate, those for which the queue of 4096
+has no room, and those that a full disk does not take are counted: in the next record, in
+the metrics, and in the log at the end. The log hears of a failing file once a minute.
+
+The file is made with mode 0600 and only ever appended to. It must not be a symbolic
+link, and must be of the server's user or root and writable for nobody else. At
+--audit-max-size it ends, so that refused callers cannot fill the disk: at the default rate
+that takes 45 minutes or more. For logrotate(8) send SIGHUP after moving it; with --sandbox
+that needs --sandbox-write with its directory, or copytruncate. In the journal, records are
+messages with the fields CREDRPC_EVENT, CREDRPC_OUTCOME, CREDRPC_REASON, CREDRPC_RULE,
+CREDRPC_PEER_UID and CREDRPC_PEER_PID:
+
+	journalctl -t credrpc-audit CREDRPC_REASON=access`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
 server lives and stays when it ends. With serve --takeover there is also a socket
 with the suffix .takeover and mode 0600, at which only root and the server's user are

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -10,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"credrpc/accessdb"
+
+	"github.com/alecthomas/kong"
 )
 
 // rulesCommand has the commands about access rules. They exit as the programs of s6
@@ -118,4 +122,19 @@ func errorText(err error) ruleText {
 		return ""
 	}
 	return ruleText(err.Error())
+}
+
+// hintAtRules adds to err, if it is about rules that were named without a flag, how they
+// are named.
+func hintAtRules(err error) error {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context.Selected() == nil {
+		return err
+	}
+	argument, unexpected := strings.CutPrefix(err.Error(), "unexpected argument ")
+	named := func(f *kong.Flag) bool { return f.Name == "rules" && f.Required }
+	if !unexpected || !slices.ContainsFunc(parse.Context.Selected().Flags, named) {
+		return err
+	}
+	return fmt.Errorf("%w; rules are named by a flag: --rules=%s", err, argument)
 }

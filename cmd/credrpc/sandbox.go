@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"credrpc/audit"
 	"credrpc/sandbox"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ import (
 type sandboxFlags struct {
 	Sandbox           bool     `help:"Give up before the first call what serving does not need: capabilities, files (Landlock), system calls (seccomp), core dumps. Programs of --handler exec have the same sandbox: see SANDBOX in the manual."`
 	SandboxRead       []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a further file or directory that rules and programs may read. May be given several times, as the next three."`
-	SandboxWrite      []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a file or directory that programs may read and write."`
+	SandboxWrite      []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a file or directory that programs may read and write; and where the file of --audit-to may be opened again."`
 	SandboxExecute    []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a program or directory of programs and libraries outside /usr that programs may run."`
 	SandboxCapability []string `sep:"none" placeholder:"NAME" help:"With --sandbox: a capability to keep, such as CAP_DAC_READ_SEARCH."`
 }
@@ -32,19 +33,26 @@ var systemPrograms = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64
 func (c *serveCommand) checkSandbox() error {
 	lists := [][]string{c.SandboxRead, c.SandboxWrite, c.SandboxExecute, c.SandboxCapability}
 	given := slices.Concat(lists...)
+	_, audited := c.auditFile()
 	switch {
 	case len(given) > 0 && !c.Sandbox:
 		return usageError("--sandbox-read, --sandbox-write, --sandbox-execute, --sandbox-capability: say what --sandbox keeps; give it too")
 	case slices.Contains(given, ""):
 		return usageError("--sandbox-read, --sandbox-write, --sandbox-execute, --sandbox-capability: is empty")
-	case len(c.SandboxWrite)+len(c.SandboxExecute) > 0 && c.Handler != execHandler:
-		return usageError("--sandbox-write, --sandbox-execute: mean something with --handler exec only")
+	case len(c.SandboxExecute) > 0 && c.Handler != execHandler:
+		return usageError("--sandbox-execute: means something with --handler exec only")
+	case len(c.SandboxWrite) > 0 && c.Handler != execHandler && !audited:
+		return usageError("--sandbox-write: means something with --audit-to PATH and with --handler exec only")
 	}
 	return nil
 }
 
-// confine applies the sandbox. Rules are open and the socket listens.
+// confine applies the sandbox, if there is to be one. Rules are open and the sockets
+// listen.
 func (c *serveCommand) confine(log *slog.Logger) error {
+	if !c.Sandbox {
+		return nil
+	}
 	options, err := c.sandboxOptions()
 	if err != nil {
 		return err
@@ -68,8 +76,9 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 		Write:        c.SandboxWrite,
 		Capabilities: c.SandboxCapability,
 	}
-	if !strings.HasPrefix(c.Listen, "@") {
-		o.Remove = []string{filepath.Dir(c.Listen)}
+	o.Remove = c.socketDirectories()
+	if c.auditsToJournal() {
+		o.Datagrams = []string{audit.JournalSocket}
 	}
 	if c.Rules != nil {
 		directories, err := rulesDirectories(*c.Rules)
@@ -89,6 +98,17 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 		}
 	}
 	return o, nil
+}
+
+// socketDirectories returns the directories of socket files, which are removed at the end.
+func (c *serveCommand) socketDirectories() (directories []string) {
+	if !strings.HasPrefix(c.Listen, "@") {
+		directories = append(directories, filepath.Dir(c.Listen))
+	}
+	if path, ok := c.metricsSocket(); ok {
+		directories = append(directories, filepath.Dir(path))
+	}
+	return directories
 }
 
 // rulesDirectories returns the directories in which rules are. A file is replaced by
@@ -154,12 +174,10 @@ func (c *serveCommand) checkConfined() error {
 		}
 		f.Close()
 	}
-	if strings.HasPrefix(c.Listen, "@") {
-		return nil
-	}
-	directory := filepath.Dir(c.Listen)
-	if err := unix.Faccessat(unix.AT_FDCWD, directory, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("--sandbox: the socket could not be removed from %q at the end (%s, CAP_DAC_OVERRIDE): %w", directory, advice, err)
+	for _, directory := range c.socketDirectories() {
+		if err := unix.Faccessat(unix.AT_FDCWD, directory, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
+			return fmt.Errorf("--sandbox: the socket could not be removed from %q at the end (%s, CAP_DAC_OVERRIDE): %w", directory, advice, err)
+		}
 	}
 	return nil
 }

@@ -73,6 +73,7 @@ type sandboxed struct {
 	cmd    *exec.Cmd
 	stderr *bufio.Reader
 	said   string // about the sandbox
+	before string // all that it said before it served
 }
 
 // serveSandboxed starts a server as uid, with its socket in a directory of that user.
@@ -98,6 +99,7 @@ func serveSandboxed(t *testing.T, uid uint32, args ...string) *sandboxed {
 		if err != nil {
 			t.Fatalf("it ends: %q, %v", line, err)
 		}
+		s.before += line
 		if strings.Contains(line, "sandbox in force") {
 			s.said = line
 		}

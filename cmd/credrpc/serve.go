@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -41,6 +39,9 @@ type serveCommand struct {
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
 	Takeover       bool          `help:"Take the socket over from a server of the same user that runs with --takeover, without refusing a caller; where none runs make it. See TAKEOVER in the manual."`
+	logFlags
+	metricsFlags
+	auditFlags
 	sandboxFlags
 	execFlags
 	configFlags
@@ -66,8 +67,16 @@ func (c *serveCommand) Run(s streams) error {
 	if err := c.checkSandbox(); err != nil {
 		return err
 	}
-	if c.Sandbox {
-		srv.Listening = func() error { return c.confine(srv.Logger) }
+	watch, err := c.watch(srv, rules, s)
+	if err != nil {
+		return err
+	}
+	defer watch.close()
+	srv.Listening = func() error {
+		if err := c.confine(srv.Logger); err != nil {
+			return err
+		}
+		return watch.begin()
 	}
 	if c.onlyCheck {
 		return nil
@@ -85,12 +94,13 @@ func (c *serveCommand) Run(s streams) error {
 			return c.ended(s, err)
 		case <-hangUp:
 			reload(rules, srv.Logger)
+			watch.reopen()
 		case <-signals.Done():
 			stopping = true
 		}
 	}
 	stop() // a second signal ends the program at once
-	fmt.Fprintln(s.err, "credrpc: stopping")
+	c.announce(s.err, "stopping")
 	// Nothing that is in flight takes longer than this, a second in the lobby included.
 	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+2*time.Second)
 	defer cancel()
@@ -110,7 +120,7 @@ func (c *serveCommand) ended(s streams, err error) error {
 	if err != server.ErrTakenOver {
 		return err
 	}
-	fmt.Fprintf(s.err, "credrpc: taken over on %s\n", c.Listen)
+	c.announce(s.err, "taken over on %s", c.Listen)
 	return nil
 }
 
@@ -147,9 +157,9 @@ func reload(rules *accessdb.DB, log *slog.Logger) {
 
 // server makes the server that the flags describe.
 func (c *serveCommand) server(s streams) (*server.Server, error) {
-	mode, err := strconv.ParseUint(c.Mode, 8, 32)
-	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
-		return nil, usageError("--mode %q: want an octal number from 0001 to 0777, such as 0660", c.Mode)
+	mode, err := parseMode("--mode", c.Mode)
+	if err != nil {
+		return nil, err
 	}
 	if strings.HasPrefix(c.Listen, "@") {
 		if c.Mode != defaultMode || c.Owner != "" || c.Group != "" {
@@ -196,7 +206,7 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		Handler:        handler,
 		HandlerOnLoop:  c.OnLoop,
 		Loops:          c.Loops,
-		Mode:           fs.FileMode(mode),
+		Mode:           mode,
 		Owner:          owner,
 		Group:          group,
 		MaxRequest:     c.MaxPayload,
@@ -208,8 +218,8 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		RequestTimeout: min(c.Timeout, server.DefaultRequestTimeout),
 		CallTimeout:    c.Timeout,
 		Takeover:       c.Takeover,
-		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
-		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
+		Logger:         c.logger(s.err),
+		Ready:          func() { c.announce(s.err, "serving %s on %s", c.Handler, c.Listen) },
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding"
 	"fmt"
 	"reflect"
 	"strings"
@@ -18,6 +19,12 @@ func valueType(setting *kong.Value) reflect.Type {
 		return t.Elem()
 	}
 	return t
+}
+
+// isText reports whether values are written as text although they are numbers in memory:
+// times, and what reads itself from text, such as [slog.Level].
+func isText(setting *kong.Value) bool {
+	return isDuration(setting) || reflect.PointerTo(valueType(setting)).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // isDuration reports whether a setting is a time, which is written as text.
@@ -52,7 +59,7 @@ func isFloat(setting *kong.Value) bool {
 
 func isNumber(setting *kong.Value) bool {
 	k := kind(setting)
-	return !isDuration(setting) && (isFloat(setting) || k >= reflect.Int && k <= reflect.Uint64)
+	return !isText(setting) && (isFloat(setting) || k >= reflect.Int && k <= reflect.Uint64)
 }
 
 func allText(list []any) bool {
@@ -87,6 +94,8 @@ func wanted(setting *kong.Value) string {
 		return `a list such as ["A", "B"]`
 	case isFloat(setting):
 		return "a number"
+	case isText(setting):
+		return "text in quotes that the setting knows"
 	case k == reflect.Uint32 || k == reflect.Uint16 || k == reflect.Uint8:
 		return fmt.Sprintf("a whole number from 0 to %d", uint64(1)<<valueType(setting).Bits()-1)
 	case k >= reflect.Uint && k <= reflect.Uint64:
@@ -153,6 +162,8 @@ func current(setting *kong.Value, origin Origin) any {
 		return nil
 	case isDuration(setting):
 		return v.Interface().(time.Duration).String()
+	case isText(setting):
+		return fmt.Sprint(v.Interface())
 	}
 	return v.Interface()
 }

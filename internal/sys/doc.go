@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package sys is the only door to raw system calls and to unsafe. What stands
 // here costs the fewest instructions on the path of a call; whatever is needed
 // once per process uses golang.org/x/sys/unix directly.

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// logFlags are the flags about what goes to standard error.
+type logFlags struct {
+	LogFormat string     `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}, one object a line."`
+	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Least level of what is logged: debug, info, warn or error (${default})."`
+
+	level slog.LevelVar // what holds at the moment
+}
+
+// logger makes the logger that the flags describe. Its level may be changed later.
+func (f *logFlags) logger(w io.Writer) *slog.Logger {
+	f.level.Set(f.LogLevel)
+	options := &slog.HandlerOptions{Level: &f.level}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// announce says where the life of the server is, in the form of the log.
+func (f *logFlags) announce(w io.Writer, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if f.LogFormat == "json" {
+		slog.New(slog.NewJSONHandler(w, nil)).Info(text)
+		return
+	}
+	fmt.Fprintf(w, "credrpc: %s\n", text)
+}

@@ -1,0 +1,186 @@
+package metrics
+
+import (
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"time"
+
+	"credrpc/accessdb"
+	"credrpc/audit"
+	"credrpc/server"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Sources are what is asked for its counters.
+type Sources struct {
+	Server *server.Server // required
+	Rules  *accessdb.DB   // nil: no metrics of rules
+	Audit  *audit.Log     // nil: no metrics of the audit log
+}
+
+// A Collector is a [prometheus.Collector] of what is in docs/METRICS.md.
+type Collector struct {
+	sources  Sources
+	families map[string]family
+	descs    map[string]*prometheus.Desc
+	build    []string // values of the labels of build_info
+}
+
+// NewCollector returns a collector for a registry. Where several servers are in one
+// process, wrap the registry ([prometheus.WrapRegistererWith]) to tell them apart.
+func NewCollector(s Sources) *Collector {
+	if s.Server == nil {
+		panic("metrics: Sources.Server is nil")
+	}
+	c := &Collector{sources: s, families: make(map[string]family), descs: make(map[string]*prometheus.Desc), build: buildInfo()}
+	for _, f := range families() {
+		c.families[f.name] = f
+		c.descs[f.name] = prometheus.NewDesc(prefix+f.name, f.help, f.labels, nil)
+	}
+	return c
+}
+
+// Describe is for the registry.
+func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+	for _, desc := range c.descs {
+		to <- desc
+	}
+}
+
+// Collect is for the registry.
+func (c *Collector) Collect(to chan<- prometheus.Metric) {
+	e := emitter{c, to}
+	e.emit("build_info", 1, c.build...)
+	stats := c.sources.Server.Stats()
+	e.calls(&stats)
+	e.loops(&stats)
+	if c.sources.Rules != nil {
+		e.rules(c.sources.Rules.Stats())
+	}
+	if c.sources.Audit != nil {
+		e.audit(c.sources.Audit.Stats())
+	}
+}
+
+// An emitter hands the values of one collection on.
+type emitter struct {
+	*Collector
+	to chan<- prometheus.Metric
+}
+
+// emit hands on one value of a family.
+func (e *emitter) emit(name string, value float64, labels ...string) {
+	kind := prometheus.GaugeValue
+	if e.families[name].kind == counter {
+		kind = prometheus.CounterValue
+	}
+	e.to <- prometheus.MustNewConstMetric(e.descs[name], kind, value, labels...)
+}
+
+func (e *emitter) calls(s *server.Stats) {
+	e.emit("connections_accepted_total", float64(s.Accepted))
+	refused := uint64(0)
+	for _, reason := range server.Reasons() {
+		refused += s.Refused[reason]
+		e.emit("calls_refused_total", float64(s.Refused[reason]), reason.String())
+	}
+	for outcome, n := range map[server.Outcome]uint64{
+		server.OutcomeAnswered: s.Answered,
+		server.OutcomeFailed:   s.Failed,
+		server.OutcomeDropped:  s.Dropped,
+		server.OutcomeRefused:  refused,
+		server.OutcomeEmpty:    s.Empty,
+	} {
+		e.emit("calls_total", float64(n), outcome.String())
+	}
+	e.emit("calls_in_flight", float64(s.InFlight))
+	e.emit("calls_delayed_total", float64(s.Delayed))
+	e.emit("call_timeouts_total", float64(s.Timeouts))
+	e.emit("handler_panics_total", float64(s.Panics))
+	buckets, count := cumulative(s.Latency)
+	e.to <- prometheus.MustNewConstHistogram(e.descs["call_duration_seconds"], count, s.Latency.Sum.Seconds(), buckets)
+	e.emit("received_bytes_total", float64(s.BytesIn))
+	e.emit("sent_bytes_total", float64(s.BytesOut))
+}
+
+func (e *emitter) loops(s *server.Stats) {
+	e.emit("leaders_deposed_total", float64(s.Deposed))
+	e.emit("accept_pauses_total", float64(s.Paused))
+	for i, l := range s.Loops {
+		e.emit("loop_connections_accepted_total", float64(l.Accepted), strconv.Itoa(i))
+		resting := 0.0
+		if l.Resting {
+			resting = 1
+		}
+		e.emit("loop_resting", resting, strconv.Itoa(i))
+	}
+}
+
+func (e *emitter) rules(s accessdb.Stats) {
+	e.emit("rules", float64(s.Rules))
+	e.emit("rules_generation", float64(s.Generation))
+	if !s.Loaded.IsZero() {
+		e.emit("rules_loaded_timestamp_seconds", float64(s.Loaded.UnixMilli())/1000)
+	}
+	e.emit("rules_reload_failures_total", float64(s.Failures))
+	e.emit("rules_check_errors_total", float64(s.CheckErrors))
+	e.emit("rules_mapped_bytes", float64(s.MappedBytes))
+}
+
+func (e *emitter) audit(s audit.Stats) {
+	e.emit("audit_records_total", float64(s.Written))
+	e.emit("audit_records_dropped_total", float64(s.Limited), "rate")
+	e.emit("audit_records_dropped_total", float64(s.Overflowed), "queue")
+	e.emit("audit_records_dropped_total", float64(s.Failed), "sink")
+}
+
+// The bounds of the histogram: powers of two in nanoseconds, from 8 µs to 34 s, and what
+// is halfway between two of them. All are ends of buckets of [server.Latency], so that no
+// count has to be guessed.
+const (
+	leastBound    = 1 << 13
+	greatestBound = 1 << 35
+)
+
+// cumulative returns the cumulative counts of l, by their bounds in seconds, and the count
+// of all. A bound that the server's buckets say is too long by a nanosecond is taken for
+// inclusive.
+func cumulative(l server.Latency) (buckets map[float64]uint64, count uint64) {
+	counts := maps.Collect(l.Buckets())
+	ends := slices.Sorted(maps.Keys(counts))
+	buckets = make(map[float64]uint64)
+	fill := func(bound time.Duration) {
+		for len(ends) > 0 && ends[0] <= bound {
+			count += counts[ends[0]]
+			ends = ends[1:]
+		}
+		buckets[bound.Seconds()] = count
+	}
+	for bound := time.Duration(leastBound); bound < greatestBound; bound *= 2 {
+		fill(bound)
+		fill(bound + bound/2)
+	}
+	fill(greatestBound)
+	for _, end := range ends {
+		count += counts[end]
+	}
+	return buckets, count
+}
+
+// buildInfo returns version, revision and Go version of the program, as far as it knows.
+func buildInfo() []string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return []string{"", "", ""}
+	}
+	revision := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = s.Value
+		}
+	}
+	return []string{info.Main.Version, revision, info.GoVersion}
+}
