@@ -149,6 +149,22 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+// TestConfigCheckMakesNothing checks that a server that runs would not notice.
+func TestConfigCheckMakesNothing(t *testing.T) {
+	dir := tempDir(t)
+	path := settingsFile(t, fmt.Sprintf(`listen = "%s/s"`, dir), fmt.Sprintf(`metrics = "unix:%s/metrics"`, dir), `audit = "all"`, fmt.Sprintf(`audit-to = "%s/audit"`, dir), `takeover = true`)
+	if status, _, stderr := result("", "config", "check", path); status != exitOK {
+		t.Error(stderr)
+	}
+	if made, err := os.ReadDir(dir); err != nil || len(made) != 0 {
+		t.Errorf("%v, %v", made, err)
+	}
+	path = settingsFile(t, `listen = "/nonexistent/s"`, `metrics-mode = "0666"`)
+	if status, _, stderr := result("", "config", "check", path); status != exitUsage || !strings.Contains(stderr, path+":2: metrics-mode: ") {
+		t.Errorf("%d, %q", status, stderr)
+	}
+}
+
 func TestConfigVariables(t *testing.T) {
 	for name, want := range map[string]string{
 		"CREDRPC_SERVE_MAX_CALLS": `credrpc: CREDRPC_SERVE_MAX_CALLS: want a whole number, not "x"`,

@@ -67,6 +67,9 @@ func (c *serveCommand) Run(s streams) error {
 	if err := c.checkSandbox(); err != nil {
 		return err
 	}
+	if err := c.checkWatch(); err != nil || c.onlyCheck {
+		return err
+	}
 	watch, err := c.watch(srv, rules, s)
 	if err != nil {
 		return err
@@ -77,9 +80,6 @@ func (c *serveCommand) Run(s streams) error {
 			return err
 		}
 		return watch.begin()
-	}
-	if c.onlyCheck {
-		return nil
 	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
