@@ -1,5 +1,5 @@
 # What "go run" and "go test" do not do by themselves.
-.PHONY: all build test check bench clean
+.PHONY: all build test check bench release packages release-check clean
 
 all: build
 
@@ -16,5 +16,14 @@ check: # all that must hold before a change lands; as root, and installs Debian 
 bench: # the quick comparison, and its result for docs/
 	go run ./cmd/credrpc-bench --json bench/results/quick.json
 
+release: # archives of static programs for amd64 and arm64, and their sums, in dist/
+	deploy/release/build dist archives
+
+packages: # the same as .deb and .rpm
+	deploy/release/build dist packages
+
+release-check: # that both are the same bytes from another directory and an empty cache
+	deploy/release/check
+
 clean:
-	rm -rf bin
+	rm -rf bin dist

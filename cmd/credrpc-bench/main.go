@@ -11,7 +11,9 @@ import (
 	"credrpc/bench/gnetserver"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/completion"
 	"credrpc/internal/manpage"
+	"credrpc/internal/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -23,25 +25,27 @@ const exitUsage = 2
 type commands struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Quick    quickCommand    `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default, whose flags need no command; \"credrpc-bench quick --help\" lists them, and the servers."`
-	Suite    suiteCommand    `cmd:"" help:"Measure everything, unattended: about ten minutes."`
-	Run      runCommand      `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
-	Compare  compareCommand  `cmd:"" help:"Compare two results, that of before a change and that of after it."`
-	FindMax  findMaxCommand  `cmd:"" name:"find-max" help:"Find the highest rate of arrivals at which a service-level objective holds: some minutes."`
-	Sweep    sweepCommand    `cmd:"" help:"Find the best settings of package server for this machine: about three minutes."`
-	Soak     soakCommand     `cmd:"" help:"Have a server serve for minutes or hours and find out whether its memory or descriptors grow."`
-	Sleepers sleepersCommand `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
-	UCSPI    ucspiCommand    `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
-	Ladder   ladderCommand   `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
-	Watched  watchedCommand  `cmd:"" help:"Measure what metrics and an audit log cost: about two minutes."`
-	Peers    peersCommand    `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
-	Idle     idleCommand     `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
-	Report   reportCommand   `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
-	Strace   straceCommand   `cmd:"" help:"Count system calls a call, where strace is installed."`
-	Load     loadCommand     `cmd:"" help:"Make load on a running server, which must echo."`
-	Server   serverCommand   `cmd:"" help:"Run one of the servers alone."`
-	Hold     holdCommand     `cmd:"" hidden:"" help:"Hold connections that send nothing."`
-	Part     partCommand     `cmd:"" hidden:"" help:"Be a part of a load."`
+	Quick      quickCommand       `cmd:"" default:"withargs" help:"Compare all servers under the same loads: about a minute. This is the default, whose flags need no command; \"credrpc-bench quick --help\" lists them, and the servers."`
+	Suite      suiteCommand       `cmd:"" help:"Measure everything, unattended: about ten minutes."`
+	Run        runCommand         `cmd:"" help:"Make one load, of any kind, on one server and say everything about it."`
+	Compare    compareCommand     `cmd:"" help:"Compare two results, that of before a change and that of after it."`
+	FindMax    findMaxCommand     `cmd:"" name:"find-max" help:"Find the highest rate of arrivals at which a service-level objective holds: some minutes."`
+	Sweep      sweepCommand       `cmd:"" help:"Find the best settings of package server for this machine: about three minutes."`
+	Soak       soakCommand        `cmd:"" help:"Have a server serve for minutes or hours and find out whether its memory or descriptors grow."`
+	Sleepers   sleepersCommand    `cmd:"" help:"Measure what calls whose handler sleeps do to the other calls."`
+	UCSPI      ucspiCommand       `cmd:"" name:"ucspi" help:"Compare servers that run a program for every connection: those of s6 and credrpc ipcserver."`
+	Ladder     ladderCommand      `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
+	Watched    watchedCommand     `cmd:"" help:"Measure what metrics and an audit log cost: about two minutes."`
+	Peers      peersCommand       `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
+	Idle       idleCommand        `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
+	Report     reportCommand      `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
+	Strace     straceCommand      `cmd:"" help:"Count system calls a call, where strace is installed."`
+	Load       loadCommand        `cmd:"" help:"Make load on a running server, which must echo."`
+	Server     serverCommand      `cmd:"" help:"Run one of the servers alone."`
+	Version    version.Command    `cmd:"" help:"Print which build of the program this is."`
+	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
+	Hold       holdCommand        `cmd:"" hidden:"" help:"Hold connections that send nothing."`
+	Part       partCommand        `cmd:"" hidden:"" help:"Be a part of a load."`
 }
 
 func main() {

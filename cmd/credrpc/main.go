@@ -25,7 +25,10 @@ import (
 	"io"
 	"os"
 
+	"credrpc/internal/completion"
 	"credrpc/internal/manpage"
+	"credrpc/internal/settings"
+	"credrpc/internal/version"
 
 	"github.com/alecthomas/kong"
 )
@@ -49,11 +52,14 @@ type streams struct {
 type commandLine struct {
 	Man manpage.Flag `hidden:"" help:"Write the manual page and exit."`
 
-	Serve     serveCommand     `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
-	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
-	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
-	Top       topCommand       `cmd:"" help:"Show what a server does, second by second, from its control socket."`
-	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
+	Serve      serveCommand       `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
+	Call       callCommand        `cmd:"" help:"Make one call and write the answer to standard output."`
+	Rules      rulesCommand       `cmd:"" help:"Make, ask and examine access rules."`
+	Top        topCommand         `cmd:"" help:"Show what a server does, second by second, from its control socket."`
+	Config     configCommand      `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
+	Version    version.Command    `cmd:"" help:"Print which build of the program this is."`
+	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
+	IPCServer  ipcserverCommand   `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 
 // An exitError decides the exit status.
@@ -84,16 +90,12 @@ func commandOf(err error) string {
 
 // run parses args, runs the command and returns the exit status.
 func run(args []string, s streams) (status int) {
+	return new(commandLine).run(args, s, os.Environ())
+}
+
+func (cli *commandLine) run(args []string, s streams, environ settings.Environment) (status int) {
 	exited := -1
-	var cli commandLine
-	parser, err := kong.New(&cli,
-		kong.Name("credrpc"),
-		kong.Description("Local calls to privileged services, in which the kernel says who is calling."),
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(status int) { exited = status }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Bind(s, manualSections),
-	)
+	parser, err := cli.parser(s, func(status int) { exited = status }, environ)
 	if err != nil {
 		panic(err) // the struct tags are wrong
 	}
@@ -103,10 +105,10 @@ func run(args []string, s streams) (status int) {
 		return exited // --help
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "credrpc: %v\nRun \"%s --help\" for usage.\n", err, commandOf(err))
+		fmt.Fprintf(s.err, "credrpc: %v\nRun \"%s --help\" for usage.\n", cli.explain(err), commandOf(err))
 		return exitUsage
 	}
-	err = command.Run()
+	err = cli.explain(command.Run())
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -118,4 +120,17 @@ func run(args []string, s streams) (status int) {
 		fmt.Fprintf(s.err, "credrpc: %v\n", err)
 	}
 	return exit.status
+}
+
+// parser returns the parser of the command line.
+func (cli *commandLine) parser(s streams, exit func(status int), environ settings.Environment) (*kong.Kong, error) {
+	return kong.New(cli,
+		kong.Name("credrpc"),
+		kong.Description("Local calls to privileged services, in which the kernel says who is calling."),
+		kong.Writers(s.out, s.err),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Bind(s, manualSections, environ),
+		kong.PostBuild(showSettings),
+	)
 }

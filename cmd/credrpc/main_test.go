@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -315,5 +316,18 @@ func TestManual(t *testing.T) {
 	}
 	if status, out, stderr := result("", "--man"); status != exitOK || out != string(want) || stderr != "" {
 		t.Errorf("%d, %q: docs/man/credrpc.1 is out of date; run \"go generate ./cmd/...\"", status, stderr)
+	}
+}
+
+// TestVersion checks both forms.
+func TestVersion(t *testing.T) {
+	status, out, stderr := result("", "version")
+	if status != exitOK || stderr != "" || !regexp.MustCompile(`^credrpc \S+\ncommit  .+\ndate    .+\ngo      go\S+ linux/\S+\n$`).MatchString(out) {
+		t.Errorf("%d, %q, %q", status, out, stderr)
+	}
+	status, out, _ = result("", "version", "--json")
+	var object struct{ Version, Go, Platform string }
+	if err := json.Unmarshal([]byte(out), &object); status != exitOK || err != nil || object.Version == "" || object.Go == "" || object.Platform == "" {
+		t.Errorf("%d, %q, %v", status, out, err)
 	}
 }

@@ -54,6 +54,26 @@ ABI 8 they can send signals to other processes of the server's user.
 
 The program must be built without cgo (CGO_ENABLED=0); otherwise serve says so and
 ends. It needs Linux 3.17, and 5.13 or newer with Landlock for files.`},
+	{Title: "CONFIGURATION", Text: `Every flag of serve is a setting of the same name, such as max-calls. The first of
+these that gives a setting counts:
+
+	the command line      --max-calls 100
+	the environment       CREDRPC_SERVE_MAX_CALLS=100
+	the file of --config  max-calls = 100
+
+and then its default. A list replaces another as a whole; in a variable a colon stands
+between its members, and true or false is the value of what is a flag without one. The
+program of --handler exec is a list too, program = ["date", "-u"], and has no variable.
+CREDRPC_SERVE_CONFIG names the file. Relative paths start where serve does.
+
+The file is TOML without tables. What is no setting, there or among the variables that
+begin with CREDRPC_SERVE_, is an error, as are values of the wrong type. The file, every
+directory and every symbolic link on the way to it must belong to root or the user of
+serve, and nobody but these and their groups may be able to write there, or serve refuses
+it; a directory with the sticky bit, such as /tmp, may lead to it.
+
+"credrpc config example" prints a file with every setting, "credrpc config check" finds
+mistakes, and "credrpc config show" prints what is in force and why.`},
 	{Title: "METRICS", Text: `With serve --metrics unix:/run/hello/metrics or --metrics 127.0.0.1:9436 there are
 metrics for Prometheus at /metrics, to be asked for with GET only, a few requests at a
 time; docs/METRICS.md lists them. The socket has mode 0600 unless --metrics-mode says

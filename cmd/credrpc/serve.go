@@ -47,6 +47,7 @@ type serveCommand struct {
 	sandboxFlags
 	controlFlags
 	execFlags
+	configFlags
 }
 
 // Run serves until a signal arrives, then answers what is in flight.
@@ -67,6 +68,9 @@ func (c *serveCommand) Run(s streams) error {
 		return err
 	}
 	if err := c.checkSandbox(); err != nil {
+		return err
+	}
+	if err := c.checkWatch(); err != nil || c.onlyCheck {
 		return err
 	}
 	watch, err := c.watch(srv, rules, s)
@@ -142,7 +146,11 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 	if *c.Rules == "" {
 		return nil, usageError("--rules: is empty; leave it out to let everybody call who can connect")
 	}
-	return accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
+	rules, err := accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("--rules: %w", err)
+	}
+	return rules, nil
 }
 
 // reload does what SIGHUP asks for.

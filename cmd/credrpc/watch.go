@@ -14,6 +14,14 @@ type watcher struct {
 	server   *server.Server
 }
 
+// checkWatch returns an error for flags about watching that mean nothing.
+func (c *serveCommand) checkWatch() error {
+	if err := c.checkAudit(); err != nil {
+		return err
+	}
+	return c.checkMetrics()
+}
+
 // watch opens what the flags say that shall look on at srv, whose rules, which may be nil,
 // are open.
 func (c *serveCommand) watch(srv *server.Server, rules *accessdb.DB, s streams) (*watcher, error) {

@@ -64,6 +64,16 @@ func (e *Error) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }
 //
 // What holds cannot be changed afterwards by anybody whom it excludes.
 func Directory(path string) error {
+	return walk(path)
+}
+
+// File returns what [Directory] does, of a file: that somebody else may write to it, or
+// put another in its place.
+func File(path string) error {
+	return walk(path)
+}
+
+func walk(path string) error {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -78,7 +88,9 @@ func examine(path string) (mode uint32, err error) {
 	if err := unix.Lstat(path, &st); err != nil {
 		return 0, &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}
-	plain := st.Mode&unix.S_IFMT != unix.S_IFLNK && st.Mode&unix.S_ISVTX == 0 // where permissions to write say all
+	kind := st.Mode & unix.S_IFMT
+	sticky := kind == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0
+	plain := kind != unix.S_IFLNK && !sticky // where permissions to write say all
 	switch {
 	case st.Uid != 0 && st.Uid != uint32(os.Geteuid()):
 		return 0, &Error{path, fmt.Sprintf("belongs to uid %d", st.Uid)}
