@@ -15,9 +15,9 @@ type execFlags struct {
 	Program      []string `arg:"" optional:"" help:"With --handler exec, after --: program to run for each call, and its arguments."`
 }
 
-// serveProgram makes srv, whose rules are set, run the program that the flags name,
-// if it is to run one.
-func (c *serveCommand) serveProgram(srv *server.Server) error {
+// serveProgram makes srv, whose rules are set and whose socket is at path, run the
+// program that the flags name, if it is to run one.
+func (c *serveCommand) serveProgram(srv *server.Server, path string) error {
 	switch {
 	case c.Handler != execHandler:
 		if len(c.Program) > 0 || c.MaxPrograms != nil || c.WithoutRules {
@@ -37,7 +37,7 @@ func (c *serveCommand) serveProgram(srv *server.Server) error {
 	}
 	config := programs.Config{
 		Program:      c.Program,
-		LocalPath:    c.Listen,
+		LocalPath:    path,
 		MaxOutput:    c.MaxPayload,
 		WithoutRules: c.WithoutRules,
 		Logger:       srv.Logger,

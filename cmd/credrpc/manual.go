@@ -9,7 +9,7 @@ var manualSections = manpage.Sections{
 	{Title: "EXIT STATUS", Text: `call: 0 answered; 1 the server answered an error; 2 wrong usage; 3 the server
 could not be reached, was too slow, or broke the protocol.
 
-serve: 0 after SIGTERM or SIGINT, and when another server has taken the socket
+serve: 0 after SIGTERM or SIGINT, when idle with --exit-when-idle, and when another server has taken the socket
 over; 1 failed; 2 wrong usage.
 
 ipcserver: see above.
@@ -50,6 +50,23 @@ ABI 8 they can send signals to other processes of the server's user.
 
 The program must be built without cgo (CGO_ENABLED=0); otherwise serve says so and
 ends. It needs Linux 3.17, and 5.13 or newer with Landlock for files.`},
+	{Title: "SYSTEMD", Text: `With serve --listen systemd: the server serves the listening sockets that systemd passes
+(sd_listen_fds(3)), each with the same handler and rules. Limits, calls in flight and
+rates, programs too, are for each socket. systemd:NAME[,NAME...] says which names
+(FileDescriptorName= in systemd.socket(5)) must have come; a socket that is left out is
+an error, since its callers would wait for ever. The socket unit needs
+PassCredentials=yes: without it the server cannot know who connected before it began,
+refuses those callers, and says so in the log.
+
+The server tells systemd (Type=notify in systemd.service(5)) when calls are accepted on
+all sockets, when it loads rules and when it stops, and every five seconds, if it has
+changed, how many calls there were. With WatchdogSec= it gives signs of life as long as
+every event loop goes round: not while a handler that runs on the loop blocks. All of it
+works with --sandbox.
+
+With --exit-when-idle the server ends when no call is in flight and none has come for
+that long, up to an eighth later. Whoever connects while it ends is answered by it or by
+the next one. credrpc unit prints units for given flags.`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
 server lives and stays when it ends. With serve --takeover there is also a socket
 with the suffix .takeover and mode 0600, at which only root and the server's user are

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"credrpc/sandbox"
 
@@ -68,7 +67,7 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 		Write:        c.SandboxWrite,
 		Capabilities: c.SandboxCapability,
 	}
-	if !strings.HasPrefix(c.Listen, "@") {
+	if c.makesFile() {
 		o.Remove = []string{filepath.Dir(c.Listen)}
 	}
 	if c.Rules != nil {
@@ -154,7 +153,7 @@ func (c *serveCommand) checkConfined() error {
 		}
 		f.Close()
 	}
-	if strings.HasPrefix(c.Listen, "@") {
+	if !c.makesFile() {
 		return nil
 	}
 	directory := filepath.Dir(c.Listen)

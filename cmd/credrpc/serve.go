@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -23,7 +22,7 @@ import (
 const defaultMode = "0600"
 
 type serveCommand struct {
-	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it."`
+	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it. systemd: takes the sockets that systemd passes, systemd:NAME those of this name: see SYSTEMD in the manual."`
 	Mode           string        `default:"0600" help:"Permissions of the socket, octal; connecting needs write permission."`
 	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
@@ -40,70 +39,41 @@ type serveCommand struct {
 	Loops          int           `placeholder:"N" help:"Event loops (one for every eight processors, at least two). Those that are not needed rest."`
 	OnLoop         bool          `help:"Run the handler on the event loop: for handlers that never block."`
 	Takeover       bool          `help:"Take the socket over from a server of the same user that runs with --takeover, without refusing a caller; where none runs make it. See TAKEOVER in the manual."`
+	systemdFlags
 	sandboxFlags
 	execFlags
 }
 
 // Run serves until a signal arrives, then answers what is in flight.
 func (c *serveCommand) Run(s streams) error {
-	srv, err := c.server(s)
+	v, err := c.open(s)
 	if err != nil {
 		return err
 	}
-	rules, err := c.openRules(srv.Logger)
-	if err != nil {
-		return err
-	}
-	if rules != nil {
-		defer rules.Close()
-		srv.Access = rules
-	}
-	if err := c.serveProgram(srv); err != nil {
-		return err
-	}
-	if err := c.checkSandbox(); err != nil {
-		return err
-	}
-	if c.Sandbox {
-		srv.Listening = func() error { return c.confine(srv.Logger) }
-	}
+	defer v.close()
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	served := make(chan error, 1)
-	go func() { served <- srv.ListenAndServe(c.Listen) }()
+	v.begin()
+	looks, stopLooking := v.looks()
+	defer stopLooking()
 	for stopping := false; !stopping; {
 		select {
-		case err = <-served:
-			return c.ended(s, err)
+		case err = <-v.ended:
+			return v.failed(err)
 		case <-hangUp:
-			reload(rules, srv.Logger)
+			v.reload()
+		case <-looks:
+			stopping = v.look()
 		case <-signals.Done():
 			stopping = true
 		}
 	}
 	stop() // a second signal ends the program at once
 	fmt.Fprintln(s.err, "credrpc: stopping")
-	// Nothing that is in flight takes longer than this, a second in the lobby included.
-	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+2*time.Second)
-	defer cancel()
-	err = srv.Shutdown(ctx)
-	if err := <-served; !errors.Is(err, server.ErrServerClosed) {
-		return c.ended(s, err)
-	}
-	return err
-}
-
-// ended returns err, with which the server has ended by itself, unless all is well: it
-// was taken over and all is answered.
-func (c *serveCommand) ended(s streams, err error) error {
-	if err != server.ErrTakenOver {
-		return err
-	}
-	fmt.Fprintf(s.err, "credrpc: taken over on %s\n", c.Listen)
-	return nil
+	return v.shutdown()
 }
 
 // openRules opens the access rules, or returns nil if there are to be none.
@@ -120,20 +90,7 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 	return accessdb.Open(*c.Rules, accessdb.Options{Identity: c.Identity, Compatible: c.Compatible, Logger: log})
 }
 
-// reload does what SIGHUP asks for.
-func reload(rules *accessdb.DB, log *slog.Logger) {
-	if rules == nil {
-		log.Info("SIGHUP: there are no rules to load")
-		return
-	}
-	if err := rules.Reload(); err != nil {
-		log.Error("SIGHUP: the rules in force stay", "error", err)
-		return
-	}
-	log.Info("SIGHUP: rules loaded")
-}
-
-// server makes the server that the flags describe.
+// server makes the server for a socket that the flags describe.
 func (c *serveCommand) server(s streams) (*server.Server, error) {
 	mode, err := strconv.ParseUint(c.Mode, 8, 32)
 	if err != nil || mode == 0 || mode > uint64(fs.ModePerm) {
@@ -147,6 +104,9 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 			return nil, usageError("--takeover: %q is abstract, no lock protects it", c.Listen)
 		}
 		mode = 0
+	}
+	if err := c.checkSystemd(); err != nil {
+		return nil, err
 	}
 	owner, err := userID("--owner", c.Owner)
 	if err != nil {
@@ -195,7 +155,6 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		CallTimeout:    c.Timeout,
 		Takeover:       c.Takeover,
 		Logger:         slog.New(slog.NewTextHandler(s.err, nil)),
-		Ready:          func() { fmt.Fprintf(s.err, "credrpc: serving %s on %s\n", c.Handler, c.Listen) },
 	}, nil
 }
 
