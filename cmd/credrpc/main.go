@@ -50,6 +50,7 @@ type commandLine struct {
 	Serve     serveCommand     `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
 	Call      callCommand      `cmd:"" help:"Make one call and write the answer to standard output."`
 	Rules     rulesCommand     `cmd:"" help:"Make, ask and examine access rules."`
+	Unit      unitCommand      `cmd:"" help:"Print systemd units and an AppArmor profile for a service with given flags."`
 	IPCServer ipcserverCommand `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
 
@@ -90,6 +91,7 @@ func run(args []string, s streams) (status int) {
 		kong.Exit(func(status int) { exited = status }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(s, manualSections),
+		kong.PostBuild(hideServing),
 	)
 	if err != nil {
 		panic(err) // the struct tags are wrong

@@ -12,6 +12,8 @@ could not be reached, was too slow, or broke the protocol.
 serve: 0 after SIGTERM or SIGINT, when idle with --exit-when-idle, and when another server has taken the socket
 over; 1 failed; 2 wrong usage.
 
+unit: 0 done; 1 a file could not be written; 2 wrong usage.
+
 ipcserver: see above.
 
 rules: 0 done, allowed, or nothing found; 1 denied, or something found; 2 wrong
