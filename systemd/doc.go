@@ -29,6 +29,6 @@
 // A timer that says it proves only that timers work. [Notifier.FeedWatchdog] asks first,
 // each third of the time, and says it only if the answer comes within the next third:
 // [server.Server.Progress] answers when every event loop has gone round since. So
-// between two signs of life there are at most two thirds of WatchdogSec=, and a loop that
-// is stuck is found after one and two thirds of it at the latest.
+// a loop that is held up for less than a third never matters, and one that is stuck is
+// found within WatchdogSec=.
 package systemd

@@ -114,7 +114,12 @@ func (s Settings) check() error {
 	if strings.Trim(s.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.@") != "" || s.Name == "" {
 		return fmt.Errorf("name %q: want letters, digits, and -_. of a unit's name", s.Name)
 	}
-	for _, value := range slices.Concat(s.Flags, s.Command, s.Sockets, s.paths()) {
+	for _, name := range s.Capabilities {
+		if bare, ok := strings.CutPrefix(name, "CAP_"); !ok || strings.Trim(bare, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "" {
+			return fmt.Errorf("capability %q: want a name such as CAP_CHOWN", name)
+		}
+	}
+	for _, value := range slices.Concat(s.Flags, s.Command, s.Sockets, s.paths(), []string{s.Mode, s.Owner, s.Group}) {
 		if !writable(value) {
 			return fmt.Errorf("%q cannot be written into a unit: it has control characters, or white space or a backslash at an end", value)
 		}

@@ -233,6 +233,8 @@ func TestUnwritable(t *testing.T) {
 		"rules at home":          func(s *Settings) { s.Rules = "/home/me/rules" },
 		"program in /tmp":        func(s *Settings) { s.Command = []string{"/tmp/x"} },
 		"credrpc with spaces":    func(s *Settings) { s.Program = "/usr/my bin/credrpc" },
+		"capability":             func(s *Settings) { s.Capabilities = []string{"CAP_CHOWN\nUser=nobody"} },
+		"group":                  func(s *Settings) { s.Group = "adm\n" },
 		"another line for rules": func(s *Settings) { s.Rules = "/etc/x\n/** rw," },
 	} {
 		s := several()["plain"]
