@@ -323,6 +323,7 @@ func TestSockets(t *testing.T) {
 			cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "LISTEN_") })
 		}
 		cmd.ExtraFiles = tt.files
+		cmd.Env = append(cmd.Environ(), "GORACE=atexit_sleep_ms=0") // or each waits a second
 		out, err := cmd.CombinedOutput()
 		got := strings.ReplaceAll(string(out), dir, "DIR")
 		if err != nil || !strings.Contains(got, tt.want) || strings.Contains(got, "left:") || strings.Contains(got, "a second time:") {

@@ -57,12 +57,12 @@ func (c *serveCommand) sockets() ([]socket, error) {
 	case !c.activated() && none:
 		return []socket{{path: c.Listen}}, nil
 	case !c.activated() && err == nil:
-		return nil, errors.Join(usageError("--listen %s: systemd has passed sockets that nobody would serve (%s); serve them with --listen %s, or remove the socket unit",
+		return nil, errors.Join(usageError("--listen %q: systemd has passed sockets that nobody would serve (%s); serve them with --listen %s, or remove the socket unit",
 			c.Listen, names(passed), fromSystemd), closeAll(passed))
 	case none:
-		return nil, usageError("--listen %s: %w; start the service by its socket unit, which must have the name of the service or Service=", c.Listen, err)
+		return nil, usageError("--listen %q: %w; start the service by its socket unit, which must have the name of the service or Service=", c.Listen, err)
 	case err != nil:
-		return nil, usageError("--listen %s: %w", c.Listen, err)
+		return nil, usageError("--listen %q: %w", c.Listen, err)
 	}
 	if err := c.wanted(passed); err != nil {
 		return nil, errors.Join(err, closeAll(passed))
@@ -84,12 +84,12 @@ func (c *serveCommand) wanted(passed []systemd.Socket) error {
 	want := strings.Split(name, ",")
 	for _, name := range want {
 		if !slices.ContainsFunc(passed, func(s systemd.Socket) bool { return s.Name == name }) {
-			return usageError("--listen %s: no socket %q was passed, but %s; the names are those of FileDescriptorName= in the socket units", c.Listen, name, names(passed))
+			return usageError("--listen %q: no socket %q was passed, but %s; the names are those of FileDescriptorName= in the socket units", c.Listen, name, names(passed))
 		}
 	}
 	for _, s := range passed {
 		if !slices.Contains(want, s.Name) {
-			return usageError("--listen %s: nobody would serve %q, which was passed too; add its name after a comma, or take all with --listen %s", c.Listen, s.Name, fromSystemd)
+			return usageError("--listen %q: nobody would serve %q, which was passed too; add its name after a comma, or take all with --listen %s", c.Listen, s.Name, fromSystemd)
 		}
 	}
 	return nil

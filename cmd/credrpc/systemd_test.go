@@ -112,11 +112,11 @@ func TestActivationErrors(t *testing.T) {
 		files []*os.File
 		want  string
 	}{
-		{"--listen systemd:", "", nil, "credrpc: --listen systemd:: systemd: no listening sockets were passed to this process: LISTEN_FDS=0; start the service by its socket unit, which must have the name of the service or Service=\n"},
-		{"--listen systemd:three", "one:two", []*os.File{a, b}, `credrpc: --listen systemd:three: no socket "three" was passed, but "one", "two"; the names are those of FileDescriptorName= in the socket units` + "\n"},
-		{"--listen systemd:two", "one:two", []*os.File{a, b}, `credrpc: --listen systemd:two: nobody would serve "one", which was passed too; add its name after a comma, or take all with --listen systemd:` + "\n"},
-		{"--listen systemd:", "one", []*os.File{a, b}, `credrpc: --listen systemd:: systemd: LISTEN_FDNAMES="one" has 1 names, LISTEN_FDS=2` + "\n"},
-		{"--listen " + dir + "/new", "one", []*os.File{a}, `credrpc: --listen ` + dir + `/new: systemd has passed sockets that nobody would serve ("one"); serve them with --listen systemd:, or remove the socket unit` + "\n"},
+		{"--listen systemd:", "", nil, "credrpc: --listen \"systemd:\": systemd: no listening sockets were passed to this process: LISTEN_FDS=0; start the service by its socket unit, which must have the name of the service or Service=\n"},
+		{"--listen systemd:three", "one:two", []*os.File{a, b}, `credrpc: --listen "systemd:three": no socket "three" was passed, but "one", "two"; the names are those of FileDescriptorName= in the socket units` + "\n"},
+		{"--listen systemd:two", "one:two", []*os.File{a, b}, `credrpc: --listen "systemd:two": nobody would serve "one", which was passed too; add its name after a comma, or take all with --listen systemd:` + "\n"},
+		{"--listen systemd:", "one", []*os.File{a, b}, `credrpc: --listen "systemd:": systemd: LISTEN_FDNAMES="one" has 1 names, LISTEN_FDS=2` + "\n"},
+		{"--listen " + dir + "/new", "one", []*os.File{a}, `credrpc: --listen "` + dir + `/new": systemd has passed sockets that nobody would serve ("one"); serve them with --listen systemd:, or remove the socket unit` + "\n"},
 		{"--listen systemd: --mode 0666", "one", []*os.File{a}, "credrpc: --mode, --owner, --group: systemd makes the socket; use SocketMode=, SocketUser=, SocketGroup= in its socket unit\n"},
 		{"--listen systemd: --takeover", "one", []*os.File{a}, "credrpc: --takeover: systemd keeps the socket and passes it to the next server, which needs no takeover; leave it out with --listen systemd:\n"},
 		{"--listen " + dir + "/new --exit-when-idle 1s", "", nil, "credrpc: --exit-when-idle: nobody would start the service again; it needs --listen systemd: and a socket unit\n"},
