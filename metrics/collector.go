@@ -2,13 +2,13 @@ package metrics
 
 import (
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
 
 	"credrpc/accessdb"
 	"credrpc/audit"
+	"credrpc/internal/version"
 	"credrpc/server"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -172,15 +172,6 @@ func cumulative(l server.Latency) (buckets map[float64]uint64, count uint64) {
 
 // buildInfo returns version, revision and Go version of the program, as far as it knows.
 func buildInfo() []string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return []string{"", "", ""}
-	}
-	revision := ""
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			revision = s.Value
-		}
-	}
-	return []string{info.Main.Version, revision, info.GoVersion}
+	info := version.Read()
+	return []string{info.Version, info.Commit, info.Go}
 }

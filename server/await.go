@@ -42,6 +42,7 @@ const (
 func (w *worker) acceptAll() {
 	l := w.loop
 	for {
+		l.beat()
 		backlog := w.accept()
 		if w.leading && l.fresh != nil {
 			c := l.fresh

@@ -86,6 +86,19 @@
 // [Server.MeasureLatency] makes the loops count durations as well (latency.go). Both cost
 // one reading of the clock a call, and nothing if nobody asks.
 //
+// # Progress
+//
+// A server is alive as long as somebody leads each loop who comes back to its next
+// step: [Server.Progress] (progress.go) puts a question to each loop and wakes it, and
+// the leader answers when it takes back the wake or begins to accept again. So a
+// leader that sleeps, because nothing is to do, is alive, since it wakes; so is one
+// under full load, which looks at its question between batches of calls, and one whose
+// handler blocks, since it is deposed and the next leader answers. Not alive is a loop
+// on which a handler blocks that promised not to, or on which nobody can be made to
+// lead. A loop that rests is not asked: it waits for nothing but to be needed. Between
+// questions this costs one look at a pointer a round, a round being a batch of callers
+// or a wait for them.
+//
 // # Failures
 //
 // What [Server.Serve] returns ended the server. Whatever a caller can cause

@@ -16,6 +16,10 @@ var (
 	// ErrServing reports a second Serve of one [Server].
 	ErrServing = errors.New("server: serves already; a Server serves one listener, once")
 
+	// ErrNotServing reports that [Server.Progress] was asked of a Server that does not
+	// serve yet.
+	ErrNotServing = errors.New("server: does not serve yet")
+
 	// ErrAddressInUse reports a path on which another server is or is being
 	// started.
 	ErrAddressInUse = listen.ErrAddressInUse
@@ -61,3 +65,17 @@ type ConfigError struct {
 
 // Error names the field and the reason.
 func (e *ConfigError) Error() string { return "server: " + e.Field + ": " + e.Reason }
+
+// A StalledError reports event loops that make no progress.
+type StalledError struct {
+	Loops, Stalled int   // how many there are, and how many of them did not answer
+	Err            error // of the context, which ended before they did
+}
+
+// Error says how many loops make no progress.
+func (e *StalledError) Error() string {
+	return fmt.Sprintf("server: %d of %d event loops make no progress: %v", e.Stalled, e.Loops, e.Err)
+}
+
+// Unwrap returns the context's error.
+func (e *StalledError) Unwrap() error { return e.Err }

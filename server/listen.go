@@ -96,7 +96,7 @@ func adopt(l *net.UnixListener, log *slog.Logger) (*listener, error) {
 	}
 	passcred, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED)
 	if err == nil && passcred == 0 {
-		log.Warn("the listener lacks SO_PASSCRED: callers that connected before now are refused; its socket unit must contain PassCredentials=yes",
+		log.Warn("the listener lacks SO_PASSCRED: callers that connected before now are refused; add PassCredentials=yes to [Socket] of its socket unit",
 			"listener", l.Addr().String())
 	}
 	passrights, rightsErr := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS)
@@ -106,7 +106,7 @@ func adopt(l *net.UnixListener, log *slog.Logger) (*listener, error) {
 		return refuse(err.Error())
 	}
 	if ln.early {
-		log.Info("the listener accepts descriptors from callers that connected before now; its socket unit should contain AcceptFileDescriptors=no",
+		log.Info("the listener accepts descriptors from callers that connected before now; since systemd 258 its socket unit can say AcceptFileDescriptors=no",
 			"listener", l.Addr().String())
 	}
 	return ln, nil

@@ -42,6 +42,8 @@ type loop struct {
 	resting atomic.Bool  // the leader sleeps and leaves the listener to other loops
 	direct  atomic.Bool  // the leader waits for the listener and the wakeup alone, or is about to
 
+	question atomic.Pointer[question] // whether the leader goes round, or nil; see progress.go
+
 	mu        sync.Mutex
 	parked    []*conn     // by descriptor; guarded by mu
 	deadlines deadlines   // of parked; guarded by mu
@@ -107,10 +109,11 @@ func (l *loop) retire() {
 	l.run.loopRetired()
 }
 
-// awake takes back a wake.
+// awake takes back a wake, and answers who may have woken to ask.
 func (l *loop) awake() {
 	var count [8]byte
 	unix.Read(l.wakeup, count[:])
+	l.beat()
 }
 
 // pushReady queues c. If its request is whole, the payload is its own.

@@ -13,7 +13,7 @@ import (
 	"credrpc/bench/suite"
 	"credrpc/internal/completion"
 	"credrpc/internal/manpage"
-	"credrpc/internal/version"
+	"credrpc/internal/version/versioncmd"
 
 	"github.com/alecthomas/kong"
 )
@@ -42,7 +42,7 @@ type commands struct {
 	Strace     straceCommand      `cmd:"" help:"Count system calls a call, where strace is installed."`
 	Load       loadCommand        `cmd:"" help:"Make load on a running server, which must echo."`
 	Server     serverCommand      `cmd:"" help:"Run one of the servers alone."`
-	Version    version.Command    `cmd:"" help:"Print which build of the program this is."`
+	Version    versioncmd.Command `cmd:"" help:"Print which build of the program this is."`
 	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
 	Hold       holdCommand        `cmd:"" hidden:"" help:"Hold connections that send nothing."`
 	Part       partCommand        `cmd:"" hidden:"" help:"Be a part of a load."`

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"credrpc/audit"
-	"credrpc/server"
 )
 
 // Values of flags about auditing.
@@ -66,9 +65,8 @@ func (c *auditFlags) checkAudit() error {
 	return nil
 }
 
-// openAudit makes the audit log that the flags describe and has srv tell it of calls; nil
-// if there is to be none.
-func (c *auditFlags) openAudit(srv *server.Server, stderr io.Writer) (*audit.Log, error) {
+// openAudit makes the audit log that the flags describe; nil if there is to be none.
+func (c *auditFlags) openAudit(logger *slog.Logger, stderr io.Writer) (*audit.Log, error) {
 	if c.Audit == auditNone {
 		return nil, nil
 	}
@@ -76,7 +74,7 @@ func (c *auditFlags) openAudit(srv *server.Server, stderr io.Writer) (*audit.Log
 	if err != nil {
 		return nil, err
 	}
-	options := audit.Options{Logger: srv.Logger}
+	options := audit.Options{Logger: logger}
 	if c.Audit == auditAll {
 		options.Calls = audit.All
 	}
@@ -86,12 +84,7 @@ func (c *auditFlags) openAudit(srv *server.Server, stderr io.Writer) (*audit.Log
 	if c.AuditRate != nil {
 		options.Rate = *c.AuditRate
 	}
-	log, err := audit.New(sink, options)
-	if err != nil {
-		return nil, err
-	}
-	srv.Ended = log.Ended
-	return log, nil
+	return audit.New(sink, options)
 }
 
 // auditSink opens what records go to.

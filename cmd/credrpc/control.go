@@ -11,6 +11,7 @@ import (
 
 	"credrpc/accessdb"
 	"credrpc/control"
+	"credrpc/internal/version"
 	"credrpc/sandbox"
 	"credrpc/server"
 )
@@ -60,11 +61,11 @@ type operator struct {
 	draining chan struct{} // holds one after "drain"
 }
 
-// openControl makes the control socket's server and has srv start it, or returns nil if
-// there is to be none.
-func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB) (*operator, error) {
-	if err := c.checkControl(); err != nil || c.Control == "" {
-		return nil, err
+// openControl makes the control socket's server and has srv, whose rules may be nil, start
+// it, or returns nil if there is to be none. reload does what SIGHUP does.
+func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB, reload func() (string, error)) (*operator, error) {
+	if c.Control == "" {
+		return nil, nil
 	}
 	mode, err := socketMode("--control-mode", c.ControlMode)
 	if err != nil {
@@ -78,8 +79,8 @@ func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB) (*ope
 	users := control.NewUsers()
 	srv.MeasureLatency, srv.Ended = true, both(srv.Ended, users.Ended)
 	handler := &control.Handler{
-		Server: srv, Users: users, Rules: rules, LogLevel: &c.level, Profiles: true, Logger: srv.Logger,
-		Reload: func() (string, error) { return o.reload(rules) },
+		Server: srv, Users: users, Rules: rules, LogLevel: c.level, Profiles: true, Logger: srv.Logger, Version: version.Read().Version,
+		Reload: func() (string, error) { return o.reload(reload) },
 		Drain:  o.drain,
 	}
 	o.srv = handler.NewServer()
@@ -117,10 +118,13 @@ func (c *serveCommand) checkControl() error {
 		return usageError("--control: %q is abstract, no permissions protect it; want a path", c.Control)
 	case c.Control != "" && filepath.Clean(c.Control) == filepath.Clean(c.Listen):
 		return usageError("--control: is the socket of --listen; want another path")
+	case c.Control == "":
+		return nil
 	case c.ControlRules != nil && *c.ControlRules == "":
 		return usageError("--control-rules: is empty; leave it out to hear root and the server's user")
 	}
-	return nil
+	_, err := socketMode("--control-mode", c.ControlMode)
+	return err
 }
 
 // keepControl adds what the control socket needs to what a sandbox keeps.
@@ -188,14 +192,14 @@ func (o *operator) serve() {
 	}
 }
 
-// reload does what SIGHUP does, for the rules of both sockets.
-func (o *operator) reload(rules *accessdb.DB) (done string, err error) {
+// reload loads the rules of the control socket anew, and does what SIGHUP does.
+func (o *operator) reload(hangUp func() (string, error)) (done string, err error) {
 	if o.rules != nil {
 		if err := o.rules.Reload(); err != nil {
 			return "", fmt.Errorf("the rules of the control socket in force stay, the others were not loaded: %w", err)
 		}
 	}
-	if done, err = loadRules(rules); err != nil {
+	if done, err = hangUp(); err != nil {
 		return "", fmt.Errorf("the rules in force stay: %w", err)
 	}
 	return done, nil

@@ -15,29 +15,36 @@ type execFlags struct {
 	Program      []string `arg:"" optional:"" help:"With --handler exec, after --: program to run for each call, and its arguments."`
 }
 
-// serveProgram makes srv, whose rules are set, run the program that the flags name,
-// if it is to run one.
-func (c *serveCommand) serveProgram(srv *server.Server) error {
+// checkExec returns an error for flags about programs that make no sense.
+func (c *serveCommand) checkExec(rules bool) error {
 	switch {
 	case c.Handler != execHandler:
 		if len(c.Program) > 0 || c.MaxPrograms != nil || c.WithoutRules {
 			return usageError("a program, --max-programs, --without-rules: mean something with --handler exec only")
 		}
-		return nil
 	case len(c.Program) == 0:
 		return usageError("--handler exec: want a program to run, at the end: -- PROGRAM [ARGUMENT ...]")
 	case c.OnLoop:
 		return usageError("--on-loop: a program blocks; leave it out with --handler exec")
-	case srv.Access == nil && !c.WithoutRules:
+	case !rules && !c.WithoutRules:
 		return usageError("--handler exec: want rules that say who may run the program; with --without-rules whoever can connect may")
-	case srv.Access != nil && c.WithoutRules:
+	case rules && c.WithoutRules:
 		return usageError("--without-rules: there are rules")
 	case c.MaxPrograms != nil && *c.MaxPrograms < 1:
 		return usageError("--max-programs: want at least 1")
 	}
+	return nil
+}
+
+// serveProgram makes srv, whose rules are set and whose socket is at path, run the
+// program that the flags name, if it is to run one.
+func (c *serveCommand) serveProgram(srv *server.Server, path string) error {
+	if err := c.checkExec(srv.Access != nil); err != nil || c.Handler != execHandler {
+		return err
+	}
 	config := programs.Config{
 		Program:      c.Program,
-		LocalPath:    c.Listen,
+		LocalPath:    path,
 		MaxOutput:    c.MaxPayload,
 		WithoutRules: c.WithoutRules,
 		Logger:       srv.Logger,

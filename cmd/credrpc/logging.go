@@ -11,13 +11,16 @@ type logFlags struct {
 	LogFormat string     `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}, one object a line."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Least level of what is logged: debug, info, warn or error (${default})."`
 
-	level slog.LevelVar // what holds at the moment
+	level *slog.LevelVar // what holds at the moment; made with the first logger
 }
 
 // logger makes the logger that the flags describe. Its level may be changed later.
 func (f *logFlags) logger(w io.Writer) *slog.Logger {
-	f.level.Set(f.LogLevel)
-	options := &slog.HandlerOptions{Level: &f.level}
+	if f.level == nil {
+		f.level = new(slog.LevelVar)
+		f.level.Set(f.LogLevel)
+	}
+	options := &slog.HandlerOptions{Level: f.level}
 	if f.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}

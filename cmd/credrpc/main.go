@@ -28,7 +28,7 @@ import (
 	"credrpc/internal/completion"
 	"credrpc/internal/manpage"
 	"credrpc/internal/settings"
-	"credrpc/internal/version"
+	"credrpc/internal/version/versioncmd"
 
 	"github.com/alecthomas/kong"
 )
@@ -56,8 +56,9 @@ type commandLine struct {
 	Call       callCommand        `cmd:"" help:"Make one call and write the answer to standard output."`
 	Rules      rulesCommand       `cmd:"" help:"Make, ask and examine access rules."`
 	Top        topCommand         `cmd:"" help:"Show what a server does, second by second, from its control socket."`
+	Unit       unitCommand        `cmd:"" help:"Print systemd units and an AppArmor profile for a service with given flags."`
 	Config     configCommand      `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
-	Version    version.Command    `cmd:"" help:"Print which build of the program this is."`
+	Version    versioncmd.Command `cmd:"" help:"Print which build of the program this is."`
 	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
 	IPCServer  ipcserverCommand   `cmd:"" name:"ipcserver" passthrough:"" help:"Run a program for every connection to a socket, as s6-ipcserver does, with access rules inside."`
 }
@@ -132,5 +133,6 @@ func (cli *commandLine) parser(s streams, exit func(status int), environ setting
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Bind(s, manualSections, environ),
 		kong.PostBuild(showSettings),
+		kong.PostBuild(hideServing),
 	)
 }

@@ -12,8 +12,10 @@ could not be reached, was too slow, or broke the protocol.
 top: 0 after q, SIGTERM, SIGINT, or --count intervals; 2 wrong usage; 3 the server
 could not be reached, or has ended and there is no screen that could go on.
 
-serve: 0 after SIGTERM or SIGINT, and when another server has taken the socket
+serve: 0 after SIGTERM or SIGINT, when idle with --exit-when-idle, and when another server has taken the socket
 over; 1 failed; 2 wrong usage.
+
+unit: 0 done; 1 a file could not be written; 2 wrong usage.
 
 ipcserver: see above.
 
@@ -138,6 +140,23 @@ one; with --takeover it is handed on right after it. The fields of the JSON are 
 in docs/CONTROL.md. A profile may need more than call allows by itself:
 
 	credrpc call --timeout 70s --max-answer 33554432 PATH 'pprof trace 10s' >trace`},
+	{Title: "SYSTEMD", Text: `With serve --listen systemd: the server serves the listening sockets that systemd passes
+(sd_listen_fds(3)), each with the same handler and rules. Limits, calls in flight and
+rates, programs too, are for each socket. systemd:NAME[,NAME...] says which names
+(FileDescriptorName= in systemd.socket(5)) must have come; a socket that is left out is
+an error, since its callers would wait for ever. The socket unit needs
+PassCredentials=yes: without it the server cannot know who connected before it began,
+refuses those callers, and says so in the log.
+
+The server tells systemd (Type=notify in systemd.service(5)) when calls are accepted on
+all sockets, when it loads rules and when it stops, and every five seconds, if it has
+changed, how many calls there were. With WatchdogSec= it gives signs of life as long as
+every event loop goes round: not while a handler that runs on the loop blocks. All of it
+works with --sandbox.
+
+With --exit-when-idle the server ends when no call is in flight and none has come for
+that long, up to an eighth later. Whoever connects while it ends is answered by it or by
+the next one. credrpc unit prints units for given flags.`},
 	{Title: "FILES", Text: `Beside a socket stands a file with the suffix .lock, which is locked while a
 server lives and stays when it ends. With serve --takeover there is also a socket
 with the suffix .takeover and mode 0600, at which only root and the server's user are

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"credrpc/audit"
 	"credrpc/sandbox"
@@ -105,7 +104,7 @@ func (c *serveCommand) sandboxOptions() (o sandbox.Options, err error) {
 
 // socketDirectories returns the directories of socket files, which are removed at the end.
 func (c *serveCommand) socketDirectories() (directories []string) {
-	if !strings.HasPrefix(c.Listen, "@") {
+	if c.makesFile() {
 		directories = append(directories, filepath.Dir(c.Listen))
 	}
 	if c.Control != "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -23,7 +22,7 @@ import (
 const defaultMode = "0600"
 
 type serveCommand struct {
-	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it."`
+	Listen         string        `required:"" placeholder:"PATH" help:"Socket to make. A name that begins with @ is abstract: any local user can connect to it. systemd: takes the sockets that systemd passes, systemd:NAME those of this name: see SYSTEMD in the manual."`
 	Mode           string        `default:"0600" help:"Permissions of the socket, octal; connecting needs write permission."`
 	Owner          string        `placeholder:"USER" help:"Owner of the socket, by name or number."`
 	Group          string        `placeholder:"GROUP" help:"Group of the socket, by name or number."`
@@ -44,6 +43,7 @@ type serveCommand struct {
 	logFlags
 	metricsFlags
 	auditFlags
+	systemdFlags
 	sandboxFlags
 	controlFlags
 	execFlags
@@ -52,58 +52,31 @@ type serveCommand struct {
 
 // Run serves until a signal arrives, then answers what is in flight.
 func (c *serveCommand) Run(s streams) error {
-	srv, err := c.server(s)
+	v, err := c.open(s)
 	if err != nil {
 		return err
 	}
-	rules, err := c.openRules(srv.Logger)
-	if err != nil {
-		return err
+	defer v.close()
+	if c.onlyCheck {
+		return nil
 	}
-	if rules != nil {
-		defer rules.Close()
-		srv.Access = rules
-	}
-	if err := c.serveProgram(srv); err != nil {
-		return err
-	}
-	if err := c.checkSandbox(); err != nil {
-		return err
-	}
-	if err := c.checkWatch(); err != nil || c.onlyCheck {
-		return err
-	}
-	watch, err := c.watch(srv, rules, s)
-	if err != nil {
-		return err
-	}
-	defer watch.close()
-	srv.Listening = func() error {
-		if err := c.confine(srv.Logger); err != nil {
-			return err
-		}
-		return watch.begin()
-	}
-	ctl, err := c.openControl(srv, rules)
-	if err != nil {
-		return err
-	}
-	defer func() { ctl.close(c.taken) }()
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	served := make(chan error, 1)
-	go func() { served <- srv.ListenAndServe(c.Listen) }()
+	v.begin()
+	looks, stopLooking := v.looks()
+	defer stopLooking()
 	for stopping := false; !stopping; {
 		select {
-		case err = <-served:
-			return c.ended(s, err)
+		case err = <-v.ended:
+			return v.failed(err)
 		case <-hangUp:
-			reload(rules, srv.Logger)
-			watch.reopen()
-		case <-ctl.drained():
+			v.hangUp()
+		case <-looks:
+			stopping = v.look()
+		case <-v.operator.drained():
 			stopping = true
 		case <-signals.Done():
 			stopping = true
@@ -111,28 +84,7 @@ func (c *serveCommand) Run(s streams) error {
 	}
 	stop() // a second signal ends the program at once
 	c.announce(s.err, "stopping")
-	// Nothing that is in flight takes longer than this, a second in the lobby included.
-	ctx, cancel := context.WithTimeout(context.Background(), srv.RequestTimeout+srv.CallTimeout+2*time.Second)
-	defer cancel()
-	err = srv.Shutdown(ctx)
-	if err := <-served; !errors.Is(err, server.ErrServerClosed) {
-		return c.ended(s, err)
-	}
-	return err
-}
-
-// ended returns err, with which the server has ended by itself, unless all is well: it
-// was taken over and all is answered.
-func (c *serveCommand) ended(s streams, err error) error {
-	if errors.Is(err, server.ErrUntrustedDirectory) {
-		return fmt.Errorf("%w; choose a directory that only root or this user can write to, or add --allow-untrusted-directory", err)
-	}
-	if err != server.ErrTakenOver {
-		return err
-	}
-	c.taken = true
-	c.announce(s.err, "taken over on %s", c.Listen)
-	return nil
+	return v.shutdown()
 }
 
 // openRules opens the access rules, or returns nil if there are to be none.
@@ -153,25 +105,7 @@ func (c *serveCommand) openRules(log *slog.Logger) (*accessdb.DB, error) {
 	return rules, nil
 }
 
-// reload does what SIGHUP asks for.
-func reload(rules *accessdb.DB, log *slog.Logger) {
-	done, err := loadRules(rules)
-	if err != nil {
-		log.Error("SIGHUP: the rules in force stay", "error", err)
-		return
-	}
-	log.Info("SIGHUP: " + done)
-}
-
-// loadRules loads rules anew, if there are any, and says what it has done.
-func loadRules(rules *accessdb.DB) (done string, err error) {
-	if rules == nil {
-		return "there are no rules to load", nil
-	}
-	return "rules loaded", rules.Reload()
-}
-
-// server makes the server that the flags describe.
+// server makes the server for a socket that the flags describe.
 func (c *serveCommand) server(s streams) (*server.Server, error) {
 	mode, err := socketMode("--mode", c.Mode)
 	if err != nil {
@@ -185,6 +119,9 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 			return nil, usageError("--takeover: %q is abstract, no lock protects it", c.Listen)
 		}
 		mode = 0
+	}
+	if err := c.checkSystemd(); err != nil {
+		return nil, err
 	}
 	owner, err := userID("--owner", c.Owner)
 	if err != nil {
@@ -235,7 +172,6 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		CallTimeout:    c.Timeout,
 		Takeover:       c.Takeover,
 		Logger:         c.logger(s.err),
-		Ready:          func() { c.announce(s.err, "serving %s on %s", c.Handler, c.Listen) },
 	}, nil
 }
 

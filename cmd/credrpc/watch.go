@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"credrpc/accessdb"
 	"credrpc/audit"
 	"credrpc/metrics"
@@ -11,7 +13,6 @@ import (
 type watcher struct {
 	audit    *audit.Log // nil if nothing is written down
 	exporter *exporter  // nil if no metrics are served
-	server   *server.Server
 }
 
 // checkWatch returns an error for flags about watching that mean nothing.
@@ -22,16 +23,21 @@ func (c *serveCommand) checkWatch() error {
 	return c.checkMetrics()
 }
 
-// watch opens what the flags say that shall look on at srv, whose rules, which may be nil,
-// are open.
-func (c *serveCommand) watch(srv *server.Server, rules *accessdb.DB, s streams) (*watcher, error) {
-	log, err := c.openAudit(srv, s.err)
+// watch opens what the flags say that shall look on at servers, whose rules, which may be
+// nil, are open. Metrics are those of the first one.
+func (c *serveCommand) watch(servers []*server.Server, rules *accessdb.DB, s streams) (*watcher, error) {
+	log, err := c.openAudit(servers[0].Logger, s.err)
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{audit: log, server: srv}
-	if w.exporter, err = c.openMetrics(metrics.Sources{Server: srv, Rules: rules, Audit: log}); err != nil {
-		w.close()
+	if log != nil {
+		for _, srv := range servers {
+			srv.Ended = log.Ended
+		}
+	}
+	w := &watcher{audit: log}
+	if w.exporter, err = c.openMetrics(metrics.Sources{Server: servers[0], Rules: rules, Audit: log}); err != nil {
+		w.close(servers[0].Logger)
 		return nil, err
 	}
 	return w, nil
@@ -52,8 +58,11 @@ func (w *watcher) reopen() {
 	}
 }
 
-// close ends it all.
-func (w *watcher) close() {
+// close ends it all, if w is not nil.
+func (w *watcher) close(log *slog.Logger) {
+	if w == nil {
+		return
+	}
 	w.exporter.close()
-	closeAudit(w.audit, w.server.Logger)
+	closeAudit(w.audit, log)
 }

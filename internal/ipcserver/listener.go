@@ -1,10 +1,9 @@
 package ipcserver
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"strconv"
 	"strings"
 
 	"credrpc/internal/listen"
@@ -12,10 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// inheritedFD is the descriptor of a listening socket that was passed to this
-// process (sd_listen_fds(3)).
-const inheritedFD = 3
 
 // A listener is a listening socket, non-blocking and closed on exec.
 type listener struct {
@@ -26,11 +21,13 @@ type listener struct {
 
 // openListener makes the socket, or takes over the one that was passed.
 func openListener(o *options) (*listener, error) {
-	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
-		return inherit(o)
-	}
-	if o.path == "-" {
-		return nil, wrongUsage("path \"-\": no listening socket was passed (LISTEN_PID, LISTEN_FDS)")
+	switch passed, err := listen.TakePassed(); {
+	case err == nil:
+		return inherit(o, passed)
+	case !errors.Is(err, listen.ErrNonePassed):
+		return nil, wrongUsage("%v", err)
+	case o.path == "-":
+		return nil, wrongUsage("path \"-\": %v", err)
 	}
 	fd, errno := sys.Stream()
 	if errno != 0 {
@@ -58,31 +55,24 @@ func openListener(o *options) (*listener, error) {
 	return l, nil
 }
 
-// inherit takes over a socket. What the options say of sockets that are made here
-// does not fit one that was made elsewhere.
-func inherit(o *options) (*listener, error) {
-	if n := os.Getenv("LISTEN_FDS"); n != "1" {
-		return nil, wrongUsage("LISTEN_FDS=%s: want 1 socket", n)
+// inherit takes over the socket that was passed. What the options say of sockets that are
+// made here does not fit one that was made elsewhere.
+func inherit(o *options, passed []listen.Passed) (*listener, error) {
+	if len(passed) != 1 {
+		return nil, wrongUsage("LISTEN_FDS=%d: want 1 socket", len(passed))
 	}
 	if o.mode != nil || o.backlog != nil || o.keepStale {
 		return nil, wrongUsage("-a, -b, -D: the socket was made by whoever passed it; in a socket unit see SocketMode= and Backlog=")
 	}
-	for _, variable := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"} {
-		os.Unsetenv(variable) // they are for this process
+	if err := passed[0].Check(); err != nil {
+		return nil, wrongUsage("%v", err)
 	}
-	unix.CloseOnExec(inheritedFD)
-	for option, want := range map[int]int{
-		unix.SO_DOMAIN: unix.AF_UNIX, unix.SO_TYPE: unix.SOCK_STREAM, unix.SO_ACCEPTCONN: 1,
-	} {
-		if got, err := unix.GetsockoptInt(inheritedFD, unix.SOL_SOCKET, option); err != nil || got != want {
-			return nil, wrongUsage("descriptor %d is no listening UNIX stream socket; in a socket unit want ListenStream= and a path", inheritedFD)
-		}
-	}
-	address, err := unix.Getsockname(inheritedFD)
+	fd := passed[0].FD
+	address, err := unix.Getsockname(fd)
 	if err != nil {
 		return nil, failed("get the name of the socket", err)
 	}
-	l := &listener{fd: inheritedFD}
+	l := &listener{fd: fd}
 	if unixAddress, ok := address.(*unix.SockaddrUnix); ok {
 		l.name = unixAddress.Name
 	}
@@ -92,7 +82,7 @@ func inherit(o *options) (*listener, error) {
 	if strings.HasPrefix(l.name, "@") {
 		l.name = "" // abstract
 	}
-	if err := unix.SetNonblock(inheritedFD, true); err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, failed("prepare the socket", err)
 	}
 	return l, nil

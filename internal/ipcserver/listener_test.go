@@ -176,9 +176,11 @@ func TestSocketActivation(t *testing.T) {
 	}{
 		{ok, []string{"/other/path"}, `fatal: path "/other/path": the socket that was passed is "` + path + `"; give that or "-"`},
 		{"LISTEN_PID=$$ LISTEN_FDS=2", []string{"-"}, "fatal: LISTEN_FDS=2: want 1 socket"},
-		{"LISTEN_PID=1 LISTEN_FDS=1", []string{"-"}, `fatal: path "-": no listening socket was passed (LISTEN_PID, LISTEN_FDS)`},
+		{"LISTEN_PID=$$ LISTEN_FDS=many", []string{"-"}, `fatal: LISTEN_FDS="many": want a number up to 1024`},
+		{"LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=a:b", []string{"-"}, `fatal: LISTEN_FDNAMES="a:b" has 2 names, LISTEN_FDS=1`},
+		{"X=1", []string{"-"}, `fatal: path "-": no listening sockets were passed to this process: LISTEN_PID is not set`},
 		{ok, []string{"-a600", "-"}, "fatal: -a, -b, -D: the socket was made by whoever passed it; in a socket unit see SocketMode= and Backlog="},
-		{ok + "; exec 3</dev/null;", []string{"-"}, "fatal: descriptor 3 is no listening UNIX stream socket; in a socket unit want ListenStream= and a path"},
+		{ok + "; exec 3</dev/null;", []string{"-"}, `fatal: descriptor 3, "x": is no socket; want ListenStream= and a path in the socket unit`},
 	} {
 		env := tt.env
 		if strings.Contains(env, ";") {

@@ -11,13 +11,10 @@ package version
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
-
-	"github.com/alecthomas/kong"
 )
 
 // Set by the linker, which can set variables only.
@@ -66,30 +63,4 @@ func (i Info) String() string {
 		commit += ", modified"
 	}
 	return fmt.Sprintf("%s\ncommit  %s\ndate    %s\ngo      %s %s\n", i.Version, commit, cmp.Or(i.Date, "unknown"), i.Go, i.Platform)
-}
-
-// Command is the command "version" of a program.
-type Command struct {
-	JSON bool `name:"json" help:"Print a JSON object."`
-}
-
-// Help describes the object.
-func (*Command) Help() string {
-	return `With --json an object:
-
-    version   such as v1.2.3, or devel
-    commit    of the source, or empty
-    modified  whether the source differed from the commit
-    date      of the commit, or empty
-    go        version of the compiler
-    platform  such as linux/amd64`
-}
-
-// Run prints which build of the program this is.
-func (c *Command) Run(app *kong.Kong) error {
-	if c.JSON {
-		return json.NewEncoder(app.Stdout).Encode(Read())
-	}
-	_, err := fmt.Fprintf(app.Stdout, "%s %s", app.Model.Name, Read())
-	return err
 }
