@@ -142,9 +142,15 @@ func (o *Options) calls() (plain []string, conditional []seccomp.NameWithConditi
 		plain = append(plain, forCapability[capabilityNumber(name)]...)
 	}
 	if o.programs() {
-		return slices.Concat(plain, starting, insidePrograms), programConditions()
+		return slices.Concat(plain, starting, insidePrograms), append(programConditions(), marking())
 	}
-	return plain, ownConditions()
+	return plain, append(ownConditions(), marking())
+}
+
+// marking is for connections that were made before the listener had SO_PASSCRED
+// (server/accept.go).
+func marking() seccomp.NameWithConditions {
+	return when("setsockopt", is(1, seccomp.Equal, unix.SOL_SOCKET), is(2, seccomp.Equal, unix.SO_PASSCRED))
 }
 
 // ownConditions are for a process that starts no other.

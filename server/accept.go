@@ -62,7 +62,7 @@ func (w *worker) accept() backlogState {
 		switch errno {
 		case 0:
 		case unix.EAGAIN:
-			l.early = false
+			l.early, l.unmarked = false, false
 			return backlogEmpty
 		case unix.ECONNABORTED:
 			continue
@@ -100,6 +100,12 @@ func (w *worker) admit(fd int) *conn {
 	*c = conn{loop: l, fd: fd, accepted: w.now, heapIndex: -1, mode: w.run.ln.mode}
 	if l.early {
 		c.mode = sys.Yield
+	}
+	if l.unmarked {
+		// The kernel has stamped what came before the accept, and stamps what comes
+		// from here on. What came in between names nobody, and is refused, as is
+		// everything if this fails.
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1)
 	}
 	c.decoder.Reset(w.run.limits.maxRequest)
 	ucred, errno := sys.PeerUcred(fd)

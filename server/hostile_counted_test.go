@@ -129,8 +129,8 @@ func randomBytes(random *rand.Rand, n int) []byte {
 func TestWrongCredentials(t *testing.T) {
 	needRoot(t)
 	t.Run("splice", wrongBySplice)
-	t.Run("descriptors", func(t *testing.T) { wrongFromBacklog(t, true, RefusedDescriptors, passEarly) })
-	t.Run("unstamped", func(t *testing.T) { wrongFromBacklog(t, false, RefusedNoCredentials, sendEarly) })
+	t.Run("descriptors", wrongFromBacklog)
+	t.Run("unmarked", wrongFromUnmarked)
 	t.Run("dead", wrongByDeath)
 }
 
@@ -166,26 +166,26 @@ func wrongBySplice(t *testing.T) {
 	handler.check(t, tries)
 }
 
-// wrongFromBacklog has callers connect and send before a server is there, as with a
-// listener that somebody else has made, to servers one after the other.
-func wrongFromBacklog(t *testing.T, passcred bool, want Reason, send func(t *testing.T, c *net.UnixConn, i int)) {
+// wrongFromBacklog has callers connect and pass descriptors before a server is there, as
+// with a listener that somebody else has made, to servers one after the other.
+func wrongFromBacklog(t *testing.T) {
 	const queued = 250
 	var handler counter
 	tries := 0
 	for tries < counted() {
 		path := socketPath(t)
-		l := listenUnix(t, path, passcred)
+		l := listenUnix(t, path, true)
 		conns := make([]*net.UnixConn, queued)
 		for i := range conns {
 			conns[i] = dial(t, path)
-			send(t, conns[i], i)
+			passEarly(t, conns[i], i)
 		}
 		srv, served := &Server{Handler: &handler}, make(chan error, 1)
 		go func() { served <- srv.Serve(l) }()
 		for _, c := range conns {
 			tries++
-			if _, err := response(c); err != remoteError(want.text()) {
-				t.Fatalf("%v, want %v", err, want)
+			if _, err := response(c); err != remoteError(RefusedDescriptors.text()) {
+				t.Fatalf("%v, want %v", err, RefusedDescriptors)
 			}
 			c.Close()
 		}
@@ -206,15 +206,64 @@ func passEarly(t *testing.T, c *net.UnixConn, i int) {
 	}
 }
 
-// sendEarly sends a request in one or two pieces.
-func sendEarly(t *testing.T, c *net.UnixConn, i int) {
-	wire := request([]byte("body"))
-	at := i % len(wire)
-	_, err := c.Write(wire[:at])
-	_, err2 := c.Write(wire[at:])
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
+// sentEarly answers who has sent.
+var sentEarly = HandlerFunc(func(_ context.Context, dst []byte, call *Call) ([]byte, error) {
+	return append(dst, call.Sender.String()...), nil
+})
+
+// wrongFromUnmarked has callers connect and send, for themselves or for others, at a
+// listener without SO_PASSCRED before a server is there. Each must be taken for who it is.
+func wrongFromUnmarked(t *testing.T) {
+	const queued = 250
+	senders, wire, tries, wrong := startSenders(t), request([]byte("0123456789")), 0, 0
+	for tries < counted() {
+		path := publicPath(t)
+		l := listenUnix(t, path, false)
+		if err := os.Chmod(path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		fds, want := make([]int, queued), make([]string, queued)
+		for i := range fds {
+			n := tries + i
+			caller := senders[n%connecting(senders)]
+			first, second := senders[n/7%len(senders)], senders[n/(7*len(senders))%len(senders)]
+			switch {
+			case first.UID() != caller.UID() || first.GID() != caller.GID():
+				want[i] = RefusedSenderMismatch.text()
+			case first.Credentials != second.Credentials:
+				want[i] = RefusedSenderChanged.text()
+			default:
+				want[i] = first.String()
+			}
+			var err error
+			if fds[i], err = caller.connect(path); err != nil {
+				t.Fatal(err)
+			}
+			at := 1 + n%(len(wire)-1)
+			if err := errors.Join(first.send(fds[i], wire[:at]), second.send(fds[i], wire[at:])); err != nil {
+				t.Fatal(err)
+			}
+		}
+		srv, served := &Server{Handler: sentEarly}, make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		for i, fd := range fds {
+			tries++
+			answer, err := response(readFD(fd))
+			unix.Close(fd)
+			if err != nil {
+				answer = []byte(err.Error())
+			}
+			if string(answer) != want[i] {
+				wrong++
+				t.Errorf("got %q, want %q", answer, want[i])
+			}
+		}
+		stop(t, srv, served)
+		if wrong > 10 {
+			break
+		}
 	}
+	t.Logf("%d of %d calls were taken for another's", wrong, tries)
 }
 
 // wrongByDeath has callers die before they are accepted. Their calls do reach the

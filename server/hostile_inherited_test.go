@@ -33,16 +33,15 @@ func TestInheritedListener(t *testing.T) {
 			}
 			srv := &Server{Handler: whoami, Logger: slog.New(slog.NewTextHandler(log, nil))}
 			serveOn(t, srv, l)
+			refused := uint64(0)
 			for i, c := range conns {
 				if i%2 == 1 {
 					c.Write(request([]byte("late")))
 				}
 				answer, err := response(c)
 				c.Close()
-				if !passcred {
-					if want := remoteError(RefusedNoCredentials.text()); err != want {
-						t.Fatalf("caller %d: %q, %v, want %v", i, answer, err, want)
-					}
+				if !passcred && i%2 == 1 && err == remoteError(RefusedNoCredentials.text()) {
+					refused++ // it came between the accept and the option
 					continue
 				}
 				if err != nil {
@@ -61,7 +60,7 @@ func TestInheritedListener(t *testing.T) {
 			if got := strings.Contains(log.String(), "PassCredentials=yes"); got == passcred {
 				t.Errorf("the log says %s", log)
 			}
-			if n := srv.Stats().Refused[RefusedNoCredentials]; passcred && n != 0 || !passcred && n != queued {
+			if n := srv.Stats().Refused[RefusedNoCredentials]; n != refused {
 				t.Errorf("%d refused", n)
 			}
 		})

@@ -24,6 +24,7 @@ type listener struct {
 	leaves    atomic.Bool // the backlog is left to whoever goes on with the listener
 	mode      sys.Mode    // Yield if callers can pass descriptors
 	early     bool        // callers that are in the backlog at the start can
+	unmarked  bool        // connections that are in the backlog at the start lack SO_PASSCRED
 	endOnce   sync.Once
 	closeMore func() // closes what belongs to the listener besides fd; may be nil
 
@@ -95,8 +96,8 @@ func adopt(l *net.UnixListener, log *slog.Logger) (*listener, error) {
 		return refuse("is no stream socket; need network \"unix\", in a socket unit ListenStream=")
 	}
 	passcred, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED)
-	if err == nil && passcred == 0 {
-		log.Warn("the listener lacks SO_PASSCRED: callers that connected before now are refused; add PassCredentials=yes to [Socket] of its socket unit",
+	if ln.unmarked = err == nil && passcred == 0; ln.unmarked {
+		log.Warn("the listener lacks SO_PASSCRED: a caller that connected before now is refused if it sends at the moment in which it is accepted; add PassCredentials=yes to [Socket] of its socket unit",
 			"listener", l.Addr().String())
 	}
 	passrights, rightsErr := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSRIGHTS)

@@ -29,6 +29,7 @@ type loop struct {
 	unlisted bool                   // the listener is not in the epoll set, for the leader waits for it; only the leader touches it
 	fresh    *conn                  // accepted, nothing received yet, not parked; or nil; only the leader touches it
 	early    bool                   // the backlog may hold callers that could pass descriptors; only the leader touches it
+	unmarked bool                   // the backlog may hold connections without SO_PASSCRED; only the leader touches it
 
 	idleSince  int64 // when the backlog was first found empty, on the server's clock; 0: it is not; the leader's
 	busySince  int64 // when the first caller after that came, or help was called; the leader's
@@ -57,7 +58,7 @@ type loop struct {
 }
 
 func newLoop(run *serving) (*loop, error) {
-	l := &loop{run: run, listener: run.ln.fd, early: run.ln.early, wakeup: -1, gap: int64(gapLimit)}
+	l := &loop{run: run, listener: run.ln.fd, early: run.ln.early, unmarked: run.ln.unmarked, wakeup: -1, gap: int64(gapLimit)}
 	l.deadlines = newDeadlines(run.now, l.expire)
 	var err error
 	if l.poller, err = netpoll.OpenPoller(); err != nil {

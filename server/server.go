@@ -186,8 +186,9 @@ type Server struct {
 // l must be a [*net.UnixListener] of network "unix", also one that was
 // inherited ([net.FileListener]); anything else is a [*ListenerError]. Serve
 // sets SO_PASSCRED on it if it is missing, and logs that the one who made it
-// should have: connections that were queued before carry no credentials and are
-// refused. A field that makes no sense is a [*ConfigError]; further errors are
+// should have: of connections that were queued before, the kernel knows who has sent
+// what came before they were accepted or comes after that; a call that arrives in the
+// microsecond between is refused. A field that makes no sense is a [*ConfigError]; further errors are
 // [ErrNoHandler] and [ErrServing].
 func (s *Server) Serve(l net.Listener) error {
 	limits, err := s.prepare()

@@ -14,8 +14,8 @@
 // names them in variables (sd_listen_fds(3)). [Sockets] takes them and removes the
 // variables, so that no program that the service starts takes them for its own. With
 // PassCredentials=yes in the socket unit callers are known who connected before the
-// service began. Without it package server sets the option itself and refuses those
-// that came before, rather than guess who they were.
+// service began. Without it package server sets the option itself, and refuses what the
+// kernel has not stamped meanwhile rather than guess who sent it.
 //
 // # Notifications
 //

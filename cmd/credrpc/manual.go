@@ -145,8 +145,8 @@ in docs/CONTROL.md. A profile may need more than call allows by itself:
 rates, programs too, are for each socket. systemd:NAME[,NAME...] says which names
 (FileDescriptorName= in systemd.socket(5)) must have come; a socket that is left out is
 an error, since its callers would wait for ever. The socket unit needs
-PassCredentials=yes: without it the server cannot know who connected before it began,
-refuses those callers, and says so in the log.
+PassCredentials=yes: without it a caller who connected before the server began is refused
+if it sends at the moment in which it is accepted, and the log asks for it.
 
 The server tells systemd (Type=notify in systemd.service(5)) when calls are accepted on
 all sockets, when it loads rules and when it stops, and every five seconds, if it has
