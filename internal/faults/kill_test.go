@@ -63,8 +63,9 @@ func TestKilledUnderLoad(t *testing.T) {
 		eventually(t, "calls are answered", func() bool { return answered.Load() > before+10 || t.Failed() })
 		p.kill()
 	}
-	if n := broken.Load(); n > int64(patient*kills) {
-		t.Errorf("%d calls broke, of at most %d that were in flight", n, patient*kills)
+	// Who is cut off may call again before the process has closed its listener as well.
+	if n := broken.Load(); n > int64(2*patient*kills) {
+		t.Errorf("%d calls broke, of at most %d that met a server that was killed", n, 2*patient*kills)
 	}
 	slices.Sort(starts)
 	t.Logf("%d of %d starts; from start to serving %v (median), %v (longest); %d calls answered, %d broken in flight, %d times unreachable",
