@@ -52,6 +52,9 @@ func TestSuite(t *testing.T) {
 			if !ok {
 				t.Fatal("it is not tested")
 			}
+			if testing.Short() && name != "quick" {
+				t.Skip("the scenarios are made alike; -short tests one")
+			}
 			dir := t.TempDir()
 			if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { // others call, too
 				t.Fatal(err)
