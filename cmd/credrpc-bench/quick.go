@@ -23,6 +23,21 @@ type quickCommand struct {
 	output
 }
 
+// Help says who the servers are.
+func (*quickCommand) Help() string {
+	return `The servers:
+
+    floor              in C, the least that a server must do: nothing is checked.
+                       With one thread and with two (floor-1, floor-2); the
+                       faster one under a load is what others are compared with
+    reference          the naive server: a goroutine a connection, package net
+    eventloop          package server as it is by itself: handlers may block
+    eventloop-on-loop  package server with handlers on the event loop
+    gnet               gnet's own engine, which knows who connected, not who sent
+
+docs/BENCHMARKS.md says what the numbers mean.`
+}
+
 // Validate reports numbers that make no sense.
 func (c *quickCommand) Validate() error {
 	if len(c.Loads) == 0 || len(c.Servers) == 0 {

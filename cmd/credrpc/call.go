@@ -24,6 +24,13 @@ type callCommand struct {
 	MaxAnswer uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of an answer (${default})."`
 }
 
+// Help says what becomes of the answer.
+func (*callCommand) Help() string {
+	return `The answer's bytes go to standard output, nothing added. An error that the server answers goes to standard error, quoted if it holds what could command a terminal.
+
+Exit status: 0 answered, 1 the server answered an error, 2 wrong usage, 3 the server cannot be reached, is too slow or breaks the protocol.`
+}
+
 // Run makes the call.
 func (c *callCommand) Run(s streams) error {
 	if c.Timeout < 0 {
