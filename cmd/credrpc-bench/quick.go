@@ -28,8 +28,8 @@ func (*quickCommand) Help() string {
 	return `The servers:
 
     floor              in C, the least that a server must do: nothing is checked.
-                       With one thread and with two (floor-1, floor-2); the
-                       faster one under a load is what others are compared with
+                       With one thread, floor-1, and with one a core, such as
+                       floor-2; the faster one of a load is in its table
     reference          the naive server: a goroutine a connection, package net
     eventloop          package server as it is by itself: handlers may block
     eventloop-on-loop  package server with handlers on the event loop
