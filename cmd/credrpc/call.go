@@ -61,12 +61,25 @@ func (c *callCommand) Run(s streams) error {
 		fmt.Fprintln(s.err, printable(remote.Text))
 		return &exitError{status: exitFailed}
 	case err != nil:
-		return &exitError{exitUnreachable, err}
+		return &exitError{exitUnreachable, withAdvice(err)}
 	}
 	if _, err := s.out.Write(answer); err != nil {
 		return fmt.Errorf("the call was answered, but writing the answer failed: %w", err)
 	}
 	return nil
+}
+
+// withAdvice adds what to do about an answer that is too large. What no frame can be is
+// text of a server of another kind, such as a program of ipcserver, or of HTTP.
+func withAdvice(err error) error {
+	var large *frame.TooLargeError
+	switch {
+	case !errors.As(err, &large):
+		return err
+	case large.Length > frame.MaxPayload:
+		return fmt.Errorf("%w; the server does not speak the protocol of credrpc serve", err)
+	}
+	return fmt.Errorf("%w; --max-answer allows more", err)
 }
 
 // printable returns text with what could command a terminal escaped.
