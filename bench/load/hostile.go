@@ -28,6 +28,15 @@ func misdeeds() []Misdeed {
 	return []Misdeed{Slow, Half, Garbage, Early, Denied, Spliced, Linger, Deaf}
 }
 
+// misdeedNames lists them for a reader.
+func misdeedNames() string {
+	var names []string
+	for _, misdeed := range misdeeds() {
+		names = append(names, string(misdeed))
+	}
+	return strings.Join(names, ", ")
+}
+
 // allMisdeeds is written instead of a misdeed for so many callers of each.
 const allMisdeeds = "all"
 
@@ -78,7 +87,7 @@ func (h Hostile) validate() error {
 	total := 0
 	for i, callers := range h {
 		if !slices.Contains(misdeeds(), callers.Misdeed) {
-			return fmt.Errorf("load: hostile callers that are %q do not exist; there are %v and all", callers.Misdeed, misdeeds())
+			return fmt.Errorf("load: hostile callers that are %q do not exist; there are %s, and %s", callers.Misdeed, misdeedNames(), allMisdeeds)
 		}
 		if callers.Callers < 1 || callers.Callers > MaxCallers {
 			return fmt.Errorf("load: %d hostile callers that are %s are not in 1 to %d", callers.Callers, callers.Misdeed, MaxCallers)

@@ -61,7 +61,7 @@ func TestGrowth(t *testing.T) {
 		}
 	}
 	r.Runs = r.Runs[:20]
-	if said := strings.Join(c.conclude(c.growth(r), nil, false, r), " "); strings.Contains(said, "grows by") || !strings.Contains(said, "RSS: too short to say; a verdict needs 12 samples after the warm-up.") {
+	if said := strings.Join(c.conclude(c.growth(r), nil, false, r), " "); strings.Contains(said, "grows by") || !strings.Contains(said, "RSS: too short to say; a verdict needs 12 samples after the warm-up (more --minutes, or a shorter --every).") {
 		t.Errorf("8 samples: %q", said)
 	}
 	r.Runs = r.Runs[:5]

@@ -78,7 +78,7 @@ func (g *Growth) sentence() string {
 	case g.Verdict == trend.Level:
 		return fmt.Sprintf("%s: level; in so short a time a growth of less than %s an hour does not show.", g.What, g.amount(g.Unseen))
 	case g.Slope == (trend.Slope{}):
-		return fmt.Sprintf("%s: too short to say; a verdict needs %d samples after the warm-up.", g.What, trend.Least)
+		return fmt.Sprintf("%s: too short to say; a verdict needs %d samples after the warm-up (more --minutes, or a shorter --every).", g.What, trend.Least)
 	}
 	return fmt.Sprintf("%s: too short to say whether it grows; it changed by %s an hour (95 %%: %s to %s).", g.What,
 		g.amount(g.PerHour.Median), g.amount(g.PerHour.Low), g.amount(g.PerHour.High))

@@ -23,6 +23,21 @@ type quickCommand struct {
 	output
 }
 
+// Help says who the servers are.
+func (*quickCommand) Help() string {
+	return `The servers:
+
+    floor              in C, the least that a server must do: nothing is checked.
+                       With one thread, floor-1, and with one a core, such as
+                       floor-2; the faster one of a load is in its table
+    reference          the naive server: a goroutine a connection, package net
+    eventloop          package server as it is by itself: handlers may block
+    eventloop-on-loop  package server with handlers on the event loop
+    gnet               gnet's own engine, which knows who connected, not who sent
+
+docs/BENCHMARKS.md says what the numbers mean.`
+}
+
 // Validate reports numbers that make no sense.
 func (c *quickCommand) Validate() error {
 	if len(c.Loads) == 0 || len(c.Servers) == 0 {

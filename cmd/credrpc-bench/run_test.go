@@ -202,7 +202,7 @@ func TestRunUsage(t *testing.T) {
 		{"--sizes 5/5", "it takes 13"},
 		{"--answer 5 --sizes 5", "--sizes has both"},
 		{"--payload 17M", "16777216"},
-		{"--hostile rude=1", "there are [slow half garbage early denied spliced linger deaf] and all"},
+		{"--hostile rude=1", "there are slow, half, garbage, early, denied, spliced, linger, deaf, and all"},
 		{"--pid 5", "--socket"},
 		{"--socket x --loops 2", "that is started"},
 		{"--seconds 0", "above 0"},

@@ -204,7 +204,7 @@ func TestSoakUsage(t *testing.T) {
 		{"--sizes 20", "need requests and answers of 21 bytes, and not 20"},
 		{"--faults quake", "there are reload,replace,damage,stop,descriptors and all"},
 		{"--faults all --server reference", "--faults are for package server"},
-		{"--hostile rude=1", "there are [slow half garbage early denied spliced linger deaf] and all"},
+		{"--hostile rude=1", "there are slow, half, garbage, early, denied, spliced, linger, deaf, and all"},
 		{"--server floor", "must be one of"},
 	} {
 		wantExit(t, exitUsage, tt.want, append([]string{"soak"}, strings.Fields(tt.args)...)...)

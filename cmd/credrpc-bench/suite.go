@@ -12,7 +12,7 @@ import (
 // A suiteCommand measures all scenarios.
 type suiteCommand struct {
 	Minutes float64  `default:"10" help:"Time for all scenarios together. Each has its share, and as many rounds as fit into it, at least ${rounds}; floods have eleven."`
-	Only    []string `default:"${scenarios}" enum:"${scenarios}" placeholder:"NAME,..." help:"Scenarios to measure: ${enum}."`
+	Only    []string `default:"${scenarios}" enum:"${scenarios}" placeholder:"NAME" help:"Scenarios to measure: ${enum}."`
 	List    bool     `help:"Write the names of the scenarios, the time each takes and what it measures, and exit."`
 	Short   bool     `help:"One round of very short runs, below a minute: shows that everything works, not how fast."`
 	Seed    uint64   `default:"1" help:"Seed of the order of runs and of arrivals."`

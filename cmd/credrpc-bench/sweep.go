@@ -19,8 +19,8 @@ import (
 type sweepCommand struct {
 	Loads      []load.Load `default:"b32x1,t16,t64" help:"Loads: bKxN is N callers with K calls in flight each, tN is N callers with one."`
 	OnLoop     bool        `default:"true" negatable:"" help:"Try handlers on the event loop."`
-	Loops      []int       `placeholder:"N,..." help:"Numbers of event loops to try; without it powers of two up to the number of cores, and that number."`
-	GOMAXPROCS []int       `name:"gomaxprocs" placeholder:"N,..." help:"Values of GOMAXPROCS to try; without it powers of two up to twice the number of cores."`
+	Loops      []int       `placeholder:"N" help:"Numbers of event loops to try; without it powers of two up to the number of cores, and that number."`
+	GOMAXPROCS []int       `name:"gomaxprocs" placeholder:"N" help:"Values of GOMAXPROCS to try; without it powers of two up to twice the number of cores."`
 	GOGC       []string    `name:"gogc" default:"50,200,400,off" help:"Values of GOGC to try."`
 	Rounds     int         `default:"15" help:"Rounds in which every setting has every load once; at least ${rounds}."`
 	Verify     int         `default:"31" help:"Rounds of the comparison at the end; at least ${rounds}."`

@@ -24,6 +24,13 @@ type callCommand struct {
 	MaxAnswer uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of an answer (${default})."`
 }
 
+// Help says what becomes of the answer.
+func (*callCommand) Help() string {
+	return `The answer's bytes go to standard output, nothing added. An error that the server answers goes to standard error, quoted if it holds what could command a terminal.
+
+Exit status: 0 answered, 1 the server answered an error, 2 wrong usage, 3 the server cannot be reached, is too slow or breaks the protocol.`
+}
+
 // Run makes the call.
 func (c *callCommand) Run(s streams) error {
 	if c.Timeout < 0 {
@@ -54,12 +61,25 @@ func (c *callCommand) Run(s streams) error {
 		fmt.Fprintln(s.err, printable(remote.Text))
 		return &exitError{status: exitFailed}
 	case err != nil:
-		return &exitError{exitUnreachable, err}
+		return &exitError{exitUnreachable, withAdvice(err)}
 	}
 	if _, err := s.out.Write(answer); err != nil {
 		return fmt.Errorf("the call was answered, but writing the answer failed: %w", err)
 	}
 	return nil
+}
+
+// withAdvice adds what to do about an answer that is too large. What no frame can be is
+// text of a server of another kind, such as a program of ipcserver, or of HTTP.
+func withAdvice(err error) error {
+	var large *frame.TooLargeError
+	switch {
+	case !errors.As(err, &large):
+		return err
+	case large.Length > frame.MaxPayload:
+		return fmt.Errorf("%w; the server does not speak the protocol of credrpc serve", err)
+	}
+	return fmt.Errorf("%w; --max-answer allows more", err)
 }
 
 // printable returns text with what could command a terminal escaped.

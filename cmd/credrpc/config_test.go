@@ -124,6 +124,9 @@ func TestConfigMistakes(t *testing.T) {
 				if status == exitOK || out != "" {
 					t.Errorf("%v: %d, %q", command, status, out)
 				}
+				if status == exitUsage && command[0] == "config" && strings.Contains(stderr, "credrpc serve --help") {
+					t.Errorf("%v: the hint is about the command line:\n%s", command, stderr)
+				}
 				for _, want := range test.want {
 					if want = strings.ReplaceAll(want, "FILE", path); !strings.Contains(stderr, "credrpc: "+want) && !strings.Contains(stderr, " "+want) {
 						t.Errorf("%v: no %q in\n%s", command, want, stderr)

@@ -106,7 +106,7 @@ func (cli *commandLine) run(args []string, s streams, environ settings.Environme
 		return exited // --help
 	}
 	if err != nil {
-		fmt.Fprintf(s.err, "credrpc: %v\nRun \"%s --help\" for usage.\n", cli.explain(err), commandOf(err))
+		fmt.Fprintf(s.err, "credrpc: %v\n%s\n", cli.explain(err), cli.hint(err))
 		return exitUsage
 	}
 	err = cli.explain(command.Run())
@@ -121,6 +121,14 @@ func (cli *commandLine) run(args []string, s streams, environ settings.Environme
 		fmt.Fprintf(s.err, "credrpc: %v\n", err)
 	}
 	return exit.status
+}
+
+// hint says where the right usage stands: that of a command line, or of a file of settings.
+func (cli *commandLine) hint(err error) string {
+	if cli.Serve.onlyCheck {
+		return `Run "credrpc config example" for a file with every setting.`
+	}
+	return fmt.Sprintf("Run \"%s --help\" for usage.", commandOf(err))
 }
 
 // parser returns the parser of the command line.

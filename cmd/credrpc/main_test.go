@@ -151,21 +151,8 @@ func TestRemoteError(t *testing.T) {
 // TestUnreachable checks status 3.
 func TestUnreachable(t *testing.T) {
 	dir := tempDir(t)
-	garbage := filepath.Join(dir, "garbage")
-	l, err := net.Listen("unix", garbage)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { io.CopyN(c, strings.NewReader("garbage"), 7); io.Copy(io.Discard, c); c.Close() }()
-		}
-	}()
+	garbage := alwaysAnswers(t, filepath.Join(dir, "garbage"), "garbage")
+	large := alwaysAnswers(t, filepath.Join(dir, "large"), "\x00\x00\x00\x00\x00\x00\x00\x02hi")
 	silent := filepath.Join(dir, "silent")
 	s, err := net.Listen("unix", silent)
 	if err != nil {
@@ -177,7 +164,8 @@ func TestUnreachable(t *testing.T) {
 		args             []string
 	}{
 		{"no such socket", filepath.Join(dir, "none"), "no such file or directory", nil},
-		{"not the protocol", garbage, "over the limit", nil},
+		{"not the protocol", garbage, "over the limit of 1048576; the server does not speak the protocol", nil},
+		{"a large answer", large, "over the limit of 1; --max-answer allows more", []string{"--max-answer=1"}},
 		{"never answers", silent, "deadline exceeded", []string{"--timeout=50ms"}},
 	} {
 		status, out, stderr := result("x", append([]string{"call", tt.path}, tt.args...)...)
@@ -185,6 +173,26 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%s: %d, %q, %q", tt.name, status, out, stderr)
 		}
 	}
+}
+
+// alwaysAnswers listens at path, answers whatever comes and returns path.
+func alwaysAnswers(t *testing.T, path, answer string) string {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { io.WriteString(c, answer); io.Copy(io.Discard, c); c.Close() }()
+		}
+	}()
+	return path
 }
 
 // TestUsage checks status 2, and that the flag is named.

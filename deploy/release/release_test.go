@@ -170,7 +170,7 @@ func TestArchive(t *testing.T) {
 			t.Errorf("%q", got)
 		}
 	}
-	for _, file := range []string{"bin/credrpc-access", "README.md", "LICENSE", "CHANGELOG.md", "man/man1/credrpc.1", "completions/zsh/_credrpc", "examples/credrpc.toml", "examples/rules/uid/0/allow"} {
+	for _, file := range []string{"bin/credrpc-access", "README.md", "docs/SECURITY.md", "LICENSE", "CHANGELOG.md", "man/man1/credrpc.1", "completions/zsh/_credrpc", "examples/credrpc.toml", "examples/rules/uid/0/allow"} {
 		if _, err := os.Stat(filepath.Join(tree, file)); err != nil {
 			t.Error(err)
 		}
@@ -207,6 +207,8 @@ func TestDebContents(t *testing.T) {
 			"/usr/share/zsh/vendor-completions/_credrpc":            file,
 			"/usr/share/fish/vendor_completions.d/credrpc.fish":     file,
 			"/usr/share/doc/credrpc/copyright":                      file,
+			"/usr/share/doc/credrpc/README.md":                      file,
+			"/usr/share/doc/credrpc/docs/SYSTEMD.md":                file,
 			"/usr/share/doc/credrpc/examples/credrpc.toml":          file,
 			"/usr/share/doc/credrpc/examples/rules/uid/0/allow":     file,
 			"/usr/share/doc/credrpc/examples/rules/gid/50/env/ROLE": file,

@@ -84,12 +84,13 @@ func root(node *kong.Node) *kong.Node {
 	return node
 }
 
-// flag describes a flag, its name in bold and its value in italics.
+// flag describes a flag, its name in bold and its value in italics. A long list may be
+// broken after its commas.
 func (p *page) flag(flag *kong.Flag) {
 	name, value, takesValue := strings.Cut(flag.String(), "=")
 	term := `\fB` + escape(name) + `\fR`
 	if takesValue {
-		term += `=\fI` + escape(value) + `\fR`
+		term += `=\fI` + strings.ReplaceAll(escape(value), ",", `,\:`) + `\fR`
 	}
 	p.item(term, flag.Help)
 }
