@@ -7,9 +7,11 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"credrpc/accessdb"
 	"credrpc/server"
@@ -35,6 +37,22 @@ func TestRecord(t *testing.T) {
 	want = `{"time":"1970-01-01T00:00:00Z","event":"call","outcome":"refused","reason":"no_credentials","bytes_in":0,"bytes_out":0,"seconds":0}` + "\n"
 	if got := string(e.record().line()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestTerminal writes down a program whose path would tell a terminal what to do: nothing
+// in the line does, and whoever parses it gets the path.
+func TestTerminal(t *testing.T) {
+	const path = "/tmp/\x1b[2J\u009b2J\u007f\u202e\u2028\U000e0001 ä"
+	text := (&Record{Event: EventCall, Hint: &Hint{Executable: path}}).line()
+	for _, r := range strings.TrimSuffix(string(text), "\n") {
+		if !unicode.IsPrint(r) {
+			t.Errorf("%q has %U", text, r)
+		}
+	}
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil || r.Hint.Executable != path {
+		t.Errorf("%v, %q", err, r.Hint)
 	}
 }
 
