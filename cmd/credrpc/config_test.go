@@ -159,6 +159,11 @@ func TestConfigCheckMakesNothing(t *testing.T) {
 	if made, err := os.ReadDir(dir); err != nil || len(made) != 0 {
 		t.Errorf("%v, %v", made, err)
 	}
+	t.Setenv("NOTIFY_SOCKET", "/nonexistent") // is serve's business
+	path = settingsFile(t, `listen = "/nonexistent/s"`, `control = "/nonexistent/c"`, `control-rules = "/nonexistent/rules"`)
+	if status, _, stderr := result("", "config", "check", path); status != exitFailed || !strings.Contains(stderr, path+":3: control-rules: ") {
+		t.Errorf("%d, %q", status, stderr)
+	}
 	path = settingsFile(t, `listen = "/nonexistent/s"`, `metrics-mode = "0666"`)
 	if status, _, stderr := result("", "config", "check", path); status != exitUsage || !strings.Contains(stderr, path+":2: metrics-mode: ") {
 		t.Errorf("%d, %q", status, stderr)
