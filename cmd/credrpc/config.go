@@ -124,9 +124,9 @@ func (c *configShowCommand) Run(s streams) error {
 	return out.Flush()
 }
 
-// printSetting prints a row of the table. The longest name has 18 characters.
+// printSetting prints a row of the table. The longest name has 25 characters.
 func printSetting(out io.Writer, name, value, from string) error {
-	_, err := fmt.Fprintf(out, "%-18s  %-24s  %s\n", name, value, from)
+	_, err := fmt.Fprintf(out, "%-25s  %-24s  %s\n", name, value, from)
 	return err
 }
 
