@@ -16,10 +16,10 @@ import (
 
 // unitCommand has all flags of serve.
 type unitCommand struct {
-	Name    string   `placeholder:"NAME" help:"Name of the units, without suffix (that of the socket, without directory and suffix)."`
-	Also    []string `sep:"none" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
-	Credrpc string   `default:"/usr/bin/credrpc" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
-	Output  string   `placeholder:"DIR" help:"Write the files into this directory, none of which may exist."`
+	Name    string   `setting:"-" placeholder:"NAME" help:"Name of the units, without suffix (that of the socket, without directory and suffix)."`
+	Also    []string `sep:"none" setting:"-" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
+	Credrpc string   `default:"/usr/bin/credrpc" setting:"-" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
+	Output  string   `setting:"-" placeholder:"DIR" help:"Write the files into this directory, none of which may exist."`
 	serveCommand
 }
 

@@ -76,6 +76,10 @@ func TestUnitSettings(t *testing.T) {
 			t.Errorf("%d, %q, there is no %q", status, stderr, want)
 		}
 	}
+	t.Setenv("CREDRPC_SERVE_OUTPUT", "/nonexistent")
+	if status, _, stderr := result("", "unit", "--listen=/run/w.sock"); status != exitUsage || !strings.Contains(stderr, "CREDRPC_SERVE_OUTPUT: is no setting") {
+		t.Errorf("what is no setting of serve is one here: %d, %q", status, stderr)
+	}
 	if strings.Contains(out, "--config") {
 		t.Error("the service would read a file that contradicts its socket unit")
 	}
