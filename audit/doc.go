@@ -43,5 +43,6 @@
 // over. The process may have ended, and another may have its number. One that began after
 // the call, or is of another user, is recognised and left out, and what is told is of one
 // process; but a process that has called may execute another program right after. No text that a
-// caller chooses (the path of its program is one) can make or end a line: JSON escapes it.
+// caller chooses (the path of its program is one) can make or end a line, or tell a terminal
+// what to do: JSON escapes it, and all that cannot be printed.
 package audit

@@ -18,7 +18,7 @@ var ErrFull = errors.New("audit: the file has reached its greatest size; rotate 
 // OpenFile opens the file at path, or makes it with mode 0600, to append records to it
 // until it has maxSize bytes; 0 is without limit. It may be there if it is a regular
 // file of this process's user or of root and only its owner may write to it: what others can write is
-// no evidence. A symbolic link is an error. Whoever can write to the directory can take
+// no evidence. A symbolic link is an error, and so is a file with another name. Whoever can write to the directory can take
 // the file away.
 //
 // [Log.Reopen] opens path again. A file that is emptied in place (copytruncate of
@@ -70,6 +70,8 @@ func trustworthy(f *os.File) error {
 		return errors.New("is not a regular file")
 	case stat.Uid != 0 && stat.Uid != uint32(os.Geteuid()):
 		return fmt.Errorf("belongs to user %d, who could change it; want root or this process's user", stat.Uid)
+	case stat.Nlink > 1: // somebody has linked a file of ours here, to have it spoilt
+		return fmt.Errorf("has %d names (hard links); want a file of its own", stat.Nlink)
 	case stat.Mode&0o022 != 0:
 		return fmt.Errorf("has mode %04o, so that others can write to it; want 0600 or 0640", stat.Mode&0o7777)
 	}

@@ -26,6 +26,9 @@ func TestOpenFile(t *testing.T) {
 		{"a file of somebody else", "user 4711", func(path string) error {
 			return errors.Join(os.WriteFile(path, nil, 0o600), os.Chown(path, 4711, 4711))
 		}},
+		{"a file that has another name", "hard link", func(path string) error {
+			return errors.Join(os.WriteFile(path+".other", nil, 0o600), os.Link(path+".other", path))
+		}},
 		{"a directory that is missing", "no such file", func(path string) error { return os.Remove(filepath.Dir(path)) }},
 	} {
 		path := filepath.Join(t.TempDir(), "d", "audit")

@@ -3,7 +3,11 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"credrpc/server"
 )
@@ -101,5 +105,22 @@ func (r *Record) line() []byte {
 	if err := encoder.Encode(r); err != nil {
 		panic(err)
 	}
-	return b.Bytes()
+	return append(escape(nil, bytes.TrimSuffix(b.Bytes(), []byte{'\n'})), '\n')
+}
+
+// escape appends text, which is JSON, to dst with what cannot be printed in the form of
+// JSON. It stands in strings only. Package json leaves the control characters beyond
+// ASCII, which terminals obey, and those that turn the direction of what follows.
+func escape(dst, text []byte) []byte {
+	for _, r := range string(text) {
+		switch high, low := utf16.EncodeRune(r); {
+		case unicode.IsPrint(r):
+			dst = utf8.AppendRune(dst, r)
+		case high == unicode.ReplacementChar:
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		default:
+			dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return dst
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -162,6 +163,11 @@ func TestConfigCheckMakesNothing(t *testing.T) {
 	if made, err := os.ReadDir(dir); err != nil || len(made) != 0 {
 		t.Errorf("%v, %v", made, err)
 	}
+	t.Setenv("NOTIFY_SOCKET", "/nonexistent") // is serve's business
+	path = settingsFile(t, `listen = "/nonexistent/s"`, `control = "/nonexistent/c"`, `control-rules = "/nonexistent/rules"`)
+	if status, _, stderr := result("", "config", "check", path); status != exitFailed || !strings.Contains(stderr, path+":3: control-rules: ") {
+		t.Errorf("%d, %q", status, stderr)
+	}
 	path = settingsFile(t, `listen = "/nonexistent/s"`, `metrics-mode = "0666"`)
 	if status, _, stderr := result("", "config", "check", path); status != exitUsage || !strings.Contains(stderr, path+":2: metrics-mode: ") {
 		t.Errorf("%d, %q", status, stderr)
@@ -184,6 +190,36 @@ func TestConfigVariables(t *testing.T) {
 				t.Errorf("%d, %q", status, stderr)
 			}
 		})
+	}
+}
+
+// TestConfigSetUserID starts a set-user-ID program as somebody else, whose variables count for
+// nothing.
+func TestConfigSetUserID(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("acting as other users needs root")
+	}
+	dir := tempDir(t)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "credrpc")
+	image, err := os.ReadFile(os.Args[0])
+	if err == nil {
+		err = errors.Join(os.WriteFile(path, image, 0o755), os.Chmod(path, 0o755|os.ModeSetuid))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for uid, want := range map[uint32]string{0: "CREDRPC_SERVE_MAX_CALLS", 54321: "default"} {
+		cmd := program(t, "config", "show")
+		cmd.Path, cmd.Dir = path, "/"
+		cmd.Env = append(cmd.Env, "CREDRPC_SERVE_MAX_CALLS=7")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !regexp.MustCompile(`(?m)^max-calls .* `+want+`$`).Match(out) {
+			t.Errorf("started by %d: %v, max-calls is not from %s:\n%s", uid, err, want, out)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -61,9 +60,22 @@ type operator struct {
 	draining chan struct{} // holds one after "drain"
 }
 
-// openControl makes the control socket's server and has srv, whose rules may be nil, start
-// it, or returns nil if there is to be none. reload does what SIGHUP does.
-func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB, reload func() (string, error)) (*operator, error) {
+// openControlRules opens the rules of the control socket, or returns nil if there are none.
+func (c *serveCommand) openControlRules(log *slog.Logger) (*accessdb.DB, error) {
+	if c.ControlRules == nil {
+		return nil, nil
+	}
+	rules, err := accessdb.Open(*c.ControlRules, accessdb.Options{Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("--control-rules: %w", err)
+	}
+	return rules, nil
+}
+
+// openControl makes the control socket's server and has srv start it, or returns nil if
+// there is to be none. rules are those of srv, operators those of the control socket;
+// either may be nil. reload does what SIGHUP does.
+func (c *serveCommand) openControl(srv *server.Server, rules, operators *accessdb.DB, reload func() (string, error)) (*operator, error) {
 	if c.Control == "" {
 		return nil, nil
 	}
@@ -72,7 +84,7 @@ func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB, reloa
 		return nil, err
 	}
 	o := &operator{
-		path: c.Control, log: srv.Logger,
+		path: c.Control, rules: operators, log: srv.Logger,
 		listens: make(chan struct{}), proceed: make(chan struct{}), ready: make(chan struct{}),
 		ended: make(chan struct{}), draining: make(chan struct{}, 1),
 	}
@@ -87,12 +99,8 @@ func (c *serveCommand) openControl(srv *server.Server, rules *accessdb.DB, reloa
 	o.srv.Mode, o.srv.Takeover = mode, c.Takeover
 	o.srv.Listening = func() error { close(o.listens); <-o.proceed; return nil }
 	o.srv.Ready = func() { close(o.ready) }
-	if c.ControlRules != nil {
-		o.rules, err = accessdb.Open(*c.ControlRules, accessdb.Options{Logger: srv.Logger})
-		if err != nil {
-			return nil, fmt.Errorf("--control-rules: %w", err)
-		}
-		o.srv.Access = o.rules
+	if operators != nil {
+		o.srv.Access = operators
 	}
 	o.join(srv)
 	return o, nil
@@ -116,8 +124,6 @@ func (c *serveCommand) checkControl() error {
 		return usageError("--control-rules, --control-mode: say something about a control socket; make one with --control")
 	case strings.HasPrefix(c.Control, "@"):
 		return usageError("--control: %q is abstract, no permissions protect it; want a path", c.Control)
-	case c.Control != "" && filepath.Clean(c.Control) == filepath.Clean(c.Listen):
-		return usageError("--control: is the socket of --listen; want another path")
 	case c.Control == "":
 		return nil
 	case c.ControlRules != nil && *c.ControlRules == "":
@@ -156,6 +162,18 @@ func (o *operator) join(srv *server.Server) {
 	}
 }
 
+// A controlError is why there is no control socket. --allow-untrusted-directory is about
+// the main one only.
+type controlError struct{ err error }
+
+func (e *controlError) Error() string {
+	text := "--control: " + e.err.Error()
+	if errors.Is(e.err, server.ErrUntrustedDirectory) {
+		text += "; choose a directory that only root or this user can write to"
+	}
+	return text
+}
+
 // listen makes the socket. Its server does not accept yet.
 func (o *operator) listen() error {
 	o.started = true
@@ -164,7 +182,7 @@ func (o *operator) listen() error {
 	case <-o.listens:
 		return nil
 	case <-o.ended:
-		return fmt.Errorf("--control: %w", o.err)
+		return &controlError{o.err}
 	}
 }
 
@@ -224,13 +242,7 @@ func (o *operator) drained() <-chan struct{} {
 // close ends the server, when the main one has ended. taken says that a successor has
 // the main socket and is to have this one too.
 func (o *operator) close(taken bool) {
-	if o == nil {
-		return
-	}
-	if o.rules != nil {
-		defer o.rules.Close()
-	}
-	if !o.started {
+	if o == nil || !o.started {
 		return
 	}
 	if taken {

@@ -363,13 +363,21 @@ func TestControlTakeoverSandbox(t *testing.T) {
 func TestControlFails(t *testing.T) {
 	dir := tempDir(t)
 	path, operators := filepath.Join(dir, "s"), filepath.Join(dir, "c")
+	open := tempDir(t)
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		status     int
 		args, want string
 	}{
 		"a directory that is missing": {exitFailed, "--control " + dir + "/none/c", "--control: server: listen on "},
 		"an abstract name":            {exitUsage, "--control @c", `--control: "@c" is abstract, no permissions protect it; want a path`},
-		"the main socket":             {exitUsage, "--control " + dir + "/./s", "--control: is the socket of --listen; want another path"},
+		"the main socket":             {exitUsage, "--control " + dir + "/./s", "--listen, --control: both would make "},
+		"the socket of metrics":       {exitUsage, "--takeover --control " + operators + " --metrics unix:" + operators, "--control, --metrics: both would make "},
+		"what is beside another":      {exitUsage, "--takeover --control " + path + ".takeover", "--listen, --control: both would make "},
+		"where records go":            {exitUsage, "--audit all --audit-to " + path + ".lock", "--listen, --audit-to: both would make "},
+		"where others could replace":  {exitFailed, "--allow-untrusted-directory --control " + open + "/c", "choose a directory that only root or this user can write to\n"},
 		"a mode that is none":         {exitUsage, "--control " + operators + " --control-mode 999", `--control-mode "999": want an octal number`},
 		"rules without a socket":      {exitUsage, "--control-rules x", "make one with --control"},
 		"a mode without a socket":     {exitUsage, "--control-mode 0666", "make one with --control"},

@@ -77,8 +77,16 @@ func usageError(format string, args ...any) error {
 }
 
 func main() {
+	if setID() {
+		os.Clearenv()
+	}
 	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
+
+// setID reports whether this program has a set-user-ID or set-group-ID bit and somebody else
+// has started it. Then nothing in the environment counts: not the settings of a server, nor
+// sockets that are passed to it, whom it notifies, and where programs are looked for.
+func setID() bool { return os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() }
 
 // commandOf returns the command whose arguments err is about.
 func commandOf(err error) string {

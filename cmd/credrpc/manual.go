@@ -115,7 +115,7 @@ has no room, and those that a full disk does not take are counted: in the next r
 the metrics, and in the log at the end. The log hears of a failing file once a minute.
 
 The file is made with mode 0600 and only ever appended to. It must not be a symbolic
-link, and must be of the server's user or root and writable for nobody else. At
+link nor have hard links, and must be of the server's user or root and writable for nobody else. At
 --audit-max-size it ends, so that refused callers cannot fill the disk: at the default rate
 that takes 45 minutes or more. For logrotate(8) send SIGHUP after moving it; with --sandbox
 that needs --sandbox-write with its directory, or copytruncate. In the journal, records are

@@ -52,6 +52,10 @@ type serveCommand struct {
 
 // Run serves until a signal arrives, then answers what is in flight.
 func (c *serveCommand) Run(s streams) error {
+	// From here on SIGHUP is no end: a server that takes over may wait in open.
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
 	v, err := c.open(s)
 	if err != nil {
 		return err
@@ -62,9 +66,6 @@ func (c *serveCommand) Run(s streams) error {
 	}
 	signals, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	hangUp := make(chan os.Signal, 1)
-	signal.Notify(hangUp, syscall.SIGHUP)
-	defer signal.Stop(hangUp)
 	v.begin()
 	looks, stopLooking := v.looks()
 	defer stopLooking()

@@ -23,6 +23,7 @@ type service struct {
 	sockets  []socket
 	servers  []*server.Server // one for each socket
 	rules    *accessdb.DB     // or nil
+	control  *accessdb.DB     // rules of the control socket, or nil
 	watch    *watcher
 	operator *operator // or nil
 	notifier *systemd.Notifier
@@ -46,10 +47,7 @@ func (c *serveCommand) open(s streams) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &service{command: c, streams: s, log: template.Logger, stopFeeding: func() {}}
-	if v.notifier, err = systemd.NewNotifier(); err != nil {
-		return nil, err
-	}
+	v := &service{command: c, streams: s, log: template.Logger, notifier: new(systemd.Notifier), stopFeeding: func() {}}
 	if err = v.check(template); err == nil && !c.onlyCheck {
 		err = v.prepare()
 	}
@@ -79,12 +77,24 @@ func (v *service) check(template *server.Server) (err error) {
 	if err := c.checkWatch(); err != nil {
 		return err
 	}
-	return c.checkControl()
+	if err := c.checkControl(); err != nil {
+		return err
+	}
+	if err := c.checkPlaces(); err != nil {
+		return err
+	}
+	v.control, err = c.openControlRules(v.log)
+	return err
 }
 
-// prepare opens the sockets, makes the servers, and opens what looks on.
+// prepare opens what systemd passes, makes the servers, and opens what looks on.
 func (v *service) prepare() (err error) {
 	c := v.command
+	notifier, err := systemd.NewNotifier()
+	if err != nil {
+		return err
+	}
+	v.notifier = notifier
 	if v.sockets, err = c.sockets(); err != nil {
 		return err
 	}
@@ -105,7 +115,7 @@ func (v *service) prepare() (err error) {
 	if v.watch, err = c.watch(v.servers, v.rules, v.streams); err != nil {
 		return err
 	}
-	v.operator, err = c.openControl(v.servers[0], v.rules, v.reload)
+	v.operator, err = c.openControl(v.servers[0], v.rules, v.control, v.reload)
 	return err
 }
 
@@ -284,8 +294,10 @@ func (v *service) close() {
 	v.operator.close(v.command.taken)
 	v.watch.close(v.log)
 	v.notifier.Close()
-	if v.rules != nil {
-		v.rules.Close()
+	for _, rules := range []*accessdb.DB{v.rules, v.control} {
+		if rules != nil {
+			rules.Close()
+		}
 	}
 }
 

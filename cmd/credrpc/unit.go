@@ -16,10 +16,10 @@ import (
 
 // unitCommand has all flags of serve.
 type unitCommand struct {
-	Name    string   `placeholder:"NAME" help:"Name of the units, without suffix (that of the socket, without directory and suffix)."`
-	Also    []string `sep:"none" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
-	Credrpc string   `default:"/usr/bin/credrpc" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
-	Output  string   `placeholder:"DIR" help:"Write the files into this directory, none of which may exist."`
+	Name    string   `setting:"-" placeholder:"NAME" help:"Name of the units, without suffix (that of the socket, without directory and suffix)."`
+	Also    []string `sep:"none" setting:"-" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
+	Credrpc string   `default:"/usr/bin/credrpc" setting:"-" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
+	Output  string   `setting:"-" placeholder:"DIR" help:"Write the files into this directory, none of which may exist."`
 	serveCommand
 }
 
@@ -29,7 +29,9 @@ func (*unitCommand) Help() string {
 		`profile for a service that is started with them by its first caller. --listen, --mode, --owner and --group go to ` +
 		`the socket unit. What the service may do is what the flags need: with --handler exec programs may be run, ` +
 		`--rules may be read, and --sandbox-read, --sandbox-write, --sandbox-execute and --sandbox-capability say what ` +
-		`else it keeps, also without --sandbox. Paths are absolute. docs/SYSTEMD.md says what each directive does.
+		`else it keeps, also without --sandbox. What --control, --metrics and --audit-to make has directories of its own, such as ` +
+		`/run/NAME and /var/log/NAME, that systemd makes. Settings of --config and of the environment become flags of ` +
+		`the unit. Paths are absolute. docs/SYSTEMD.md says what each directive does.
 
     credrpc unit --listen /run/date.sock --mode 0666 --handler exec --rules /etc/date/rules -- /bin/date -u`
 }
@@ -95,6 +97,9 @@ func (c *unitCommand) check(s streams) error {
 	if _, err := started.server(s); err != nil {
 		return err
 	}
+	if err := c.checkMade(); err != nil {
+		return err
+	}
 	started.Sandbox = true // its flags mean something to the unit without it too
 	if err := started.checkSandbox(); err != nil {
 		return err
@@ -103,6 +108,30 @@ func (c *unitCommand) check(s streams) error {
 		return usageError("--rules: is missing or empty")
 	}
 	return c.checkExec(c.Rules != nil)
+}
+
+// checkMade returns an error for flags about what the service makes, beside its sockets,
+// with which it would not start, or not as a unit.
+func (c *unitCommand) checkMade() error {
+	if err := c.checkWatch(); err != nil {
+		return err
+	}
+	if err := c.checkControl(); err != nil {
+		return err
+	}
+	_, socket := c.metricsSocket()
+	switch {
+	case c.Metrics != "" && !socket:
+		return usageError("--metrics: the service has no network; want unix:PATH")
+	case len(c.Also) > 0 && (c.Metrics != "" || c.Control != ""):
+		return usageError("--metrics, --control: these show one server, of one socket; give each socket a service of its own")
+	}
+	for _, p := range c.places() {
+		if !filepath.IsAbs(p.path) {
+			return usageError("%s: %q: want an absolute path; systemd starts services in /", p.flag, p.path)
+		}
+	}
+	return c.checkPlaces()
 }
 
 // flags returns the flags that serve is to have, as they were given.
@@ -144,9 +173,10 @@ func elements(slice reflect.Value) func(func(reflect.Value) bool) {
 	}
 }
 
-// serves reports whether a flag is one that serve is to have.
+// serves reports whether a flag is one that serve is to have. The file of --config is not
+// read again: it may contradict the socket unit, and what it says has become flags.
 func (c *unitCommand) serves(ctx *kong.Context, name string) bool {
-	if slices.Contains(socketFlags, name) || strings.HasPrefix(name, "sandbox-") && !c.Sandbox {
+	if slices.Contains(socketFlags, name) || name == "config" || strings.HasPrefix(name, "sandbox-") && !c.Sandbox {
 		return false
 	}
 	for _, command := range ctx.Model.Children {
@@ -169,13 +199,27 @@ func (c *unitCommand) settings(flags []string) unit.Settings {
 		Sockets: append([]string{c.Listen}, c.Also...),
 		Mode:    c.Mode, Owner: c.Owner, Group: c.Group,
 		Programs: c.Handler == execHandler, Sandbox: c.Sandbox,
-		Read: c.SandboxRead, Write: c.SandboxWrite, Execute: c.SandboxExecute, Capabilities: c.SandboxCapability,
+		Makes: c.directories(), Journal: c.auditsToJournal(),
+		Read: slices.Clone(c.SandboxRead), Write: c.SandboxWrite, Execute: c.SandboxExecute, Capabilities: c.SandboxCapability,
 		MaxCalls: c.MaxCalls, Timeout: c.Timeout,
 	}
 	if c.Rules != nil {
 		s.Rules = *c.Rules
 	}
+	if c.ControlRules != nil {
+		s.Read = append(s.Read, *c.ControlRules)
+	}
 	return s
+}
+
+// directories returns where serving makes files, each once. The sockets are systemd's.
+func (c *unitCommand) directories() (list []string) {
+	for _, p := range c.places() {
+		if dir := filepath.Dir(p.path); p.flag != "--listen" && !slices.Contains(list, dir) {
+			list = append(list, dir)
+		}
+	}
+	return list
 }
 
 // writeUnits writes files into a directory and says where they belong.

@@ -46,6 +46,45 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// TestUnitMakes has flags that make files: the service may, and there only.
+func TestUnitMakes(t *testing.T) {
+	status, out, stderr := result("", strings.Fields("unit --listen /run/w/s --control /run/w/control --control-rules /etc/w/operators --metrics unix:/run/w/m/metrics --audit all --audit-to /var/log/w/audit")...)
+	for _, want := range []string{
+		"RuntimeDirectory=w w/m", "RuntimeDirectoryPreserve=yes", "LogsDirectory=w",
+		`  "/run/w/**" rwk,`, `  "/run/w/m/**" rwk,`, `  "/var/log/w/**" rwk,`, `  "/etc/w/operators/**" r,`, "  unix (create, bind, listen) type=stream,",
+	} {
+		if status != exitOK || !strings.Contains(out, "\n"+want+"\n") {
+			t.Errorf("%d, %q, there is no line %q", status, stderr, want)
+		}
+	}
+	status, out, stderr = result("", strings.Fields("unit --listen /run/w/s --audit denied --audit-to journal --control /srv/w/control")...)
+	for _, want := range []string{"ReadWritePaths=/srv/w", "  /run/systemd/journal/socket w,"} {
+		if status != exitOK || !strings.Contains(out, "\n"+want+"\n") {
+			t.Errorf("%d, %q, there is no line %q", status, stderr, want)
+		}
+	}
+}
+
+// TestUnitSettings has settings in a file and in a variable. The service reads neither: what
+// the units allow is what was checked.
+func TestUnitSettings(t *testing.T) {
+	path := settingsFile(t, `mode = "0666"`, `handler = "whoami"`, `max-calls = 5`)
+	t.Setenv("CREDRPC_SERVE_RATE_PER_UID", "7")
+	status, out, stderr := result("", "unit", "--listen=/run/w.sock", "--config", path)
+	for _, want := range []string{"SocketMode=0666", "--handler=whoami", "--max-calls=5", "--rate-per-uid=7"} {
+		if status != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%d, %q, there is no %q", status, stderr, want)
+		}
+	}
+	t.Setenv("CREDRPC_SERVE_OUTPUT", "/nonexistent")
+	if status, _, stderr := result("", "unit", "--listen=/run/w.sock"); status != exitUsage || !strings.Contains(stderr, "CREDRPC_SERVE_OUTPUT: is no setting") {
+		t.Errorf("what is no setting of serve is one here: %d, %q", status, stderr)
+	}
+	if strings.Contains(out, "--config") {
+		t.Error("the service would read a file that contradicts its socket unit")
+	}
+}
+
 // TestUnitErrors checks that what serve would refuse, and what units cannot hold, is said now.
 func TestUnitErrors(t *testing.T) {
 	for args, want := range map[string]string{
@@ -63,6 +102,15 @@ func TestUnitErrors(t *testing.T) {
 		"--listen /run/w --sandbox-execute /opt --handler whoami": "--sandbox-execute",
 		"--listen /run/w --max-calls 0":                           "--max-calls",
 		"--listen @w --mode 0666":                                 "abstract",
+		"--listen /run/w --audit-rate 5":                          "--audit denied",
+		"--listen /run/w --control-mode 0666":                     "--control-mode",
+		"--listen /run/w --metrics 127.0.0.1:9436":                "has no network",
+		"--listen /run/w --metrics unix:m":                        `--metrics: "m": want an absolute path`,
+		"--listen /run/w --audit all --audit-to a":                `--audit-to: "a": want an absolute path`,
+		"--listen /run/w --control /run/c":                        "of the service's own",
+		"--listen /run/w --control /tmp/w/c":                      "which the service does not see; move it",
+		"--listen /run/w/s --control /run/w/s":                    "both would make",
+		"--listen /run/w/s --also /run/w/c --control /run/w/c":    "give each socket a service of its own",
 		"--listen /run/w --exit-when-idle=-1s":                    "--exit-when-idle",
 	} {
 		if status, out, stderr := result("", append([]string{"unit"}, strings.Fields(args)...)...); status != exitUsage || out != "" || !strings.Contains(stderr, want) {
@@ -155,11 +203,12 @@ func TestUnitSystemCalls(t *testing.T) {
 	for name, flags := range map[string][]string{
 		"whoami":          {"--handler=whoami"},
 		"whoami, sandbox": {"--handler=whoami", "--sandbox"},
+		"watched":         {"--handler=whoami", "--control=DIR/control", "--metrics=unix:DIR/metrics", "--audit=all", "--audit-to=DIR/audit"},
 		"exec":            {"--handler=exec", "--", "/bin/sh", "-c", "date; ls /; cat"},
 		"exec, sandbox":   {"--handler=exec", "--sandbox", "--", "/bin/sh", "-c", "date; ls /; cat"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, flags...)...)
+			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, within("/run/w", flags)...)...)
 			if status != exitOK {
 				t.Fatal(stderr)
 			}
@@ -179,6 +228,14 @@ func TestUnitSystemCalls(t *testing.T) {
 	}
 }
 
+// within returns flags with the name of a directory in place of DIR.
+func within(dir string, flags []string) (list []string) {
+	for _, flag := range flags {
+		list = append(list, strings.ReplaceAll(flag, "DIR", dir))
+	}
+	return list
+}
+
 // traced matches a line of strace: process, call, arguments.
 var traced = regexp.MustCompile(`^\d+ +([a-z0-9_]+)\(.*`)
 
@@ -189,7 +246,7 @@ func callsOf(t *testing.T, flags []string) map[string]string {
 	path, trace, rules := filepath.Join(dir, "s"), filepath.Join(dir, "trace"), filepath.Join(dir, "rules.cdb")
 	compileRules(t, rules, "uid/default/allow")
 	n := openNotes(t, path+".n")
-	serve := activated(sandboxCommand(t, 0, append([]string{"serve", "--listen=systemd:", "--rules=" + rules}, flags...)...), "s", []*os.File{unitSocket(t, path, true)}, "NOTIFY_SOCKET="+path+".n", "WATCHDOG_USEC=300000")
+	serve := activated(sandboxCommand(t, 0, append([]string{"serve", "--listen=systemd:", "--rules=" + rules}, within(dir, flags)...)...), "s", []*os.File{unitSocket(t, path, true)}, "NOTIFY_SOCKET="+path+".n", "WATCHDOG_USEC=300000")
 	serve.Args = append([]string{"strace", "-f", "-qq", "-o", trace, serve.Path}, serve.Args[1:]...)
 	var err error
 	if serve.Path, err = exec.LookPath("strace"); err != nil {

@@ -21,6 +21,7 @@
 //	judge           service.go         what the descriptor is, and whether the caller may have it
 //	change          service.go         fchownat of that descriptor, no name any more
 //	audit           service.go         one line, whatever came of it
+//	refused before  package audit      one line, up to a hundred a second
 //
 // # Threats
 //

@@ -176,7 +176,7 @@ func TestPrograms(t *testing.T) {
 	if line := d.await(`"path":"f"`); !strings.Contains(line, `"uid":54321,"gid":54321,`) || !strings.Contains(line, `"rule":"uid/54321"`) || !strings.Contains(line, `"outcome":"taken"`) {
 		t.Errorf("the log says %s", line)
 	}
-	d.await(`"uid":54323,"gid":54323,`)
+	d.await(`"reason":"access","peer":{"pid":`)
 	g.garbage(socket)
 	if status, says := g.takeown(bob, socket, bobs); status != 0 {
 		t.Errorf("after garbage: exit status %d, %s", status, says)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"credrpc/accessdb"
 	"credrpc/server"
 
 	"golang.org/x/sys/unix"
@@ -193,9 +192,11 @@ func unchanged(tree int, path string, before *unix.Stat_t) (bool, error) {
 }
 
 // audit writes one line about a request that has reached the handler. If whoever takes
-// the lines stops, so does the service: no owner changes unseen.
+// the lines stops, so does the service: no owner changes unseen. Requests that do not get
+// here are for [credrpc/audit], which bounds how many lines strangers can cause.
 func (s *Service) audit(call *server.Call, request *Request, answer *Answer, err error) {
-	log := s.logOf(call.Sender, call.Access.Key).With("path", request.Path)
+	who := call.Sender
+	log := s.log.With("uid", who.UID(), "gid", who.GID(), "pid", who.PID(), "rule", call.Access.Key.String(), "path", request.Path)
 	if err != nil {
 		log.Warn("request", "outcome", "refused", "error", err.Error())
 		return
@@ -205,23 +206,4 @@ func (s *Service) audit(call *server.Call, request *Request, answer *Answer, err
 		outcome = "unchanged"
 	}
 	log.Info("request", "outcome", outcome, "owner", answer.Before.UID, "group", answer.Before.GID)
-}
-
-// AuditRefused writes one line about a request that the server refused by itself, such as
-// those of whom no rule allows; it is for [server.Server.Ended]. Callers who are over
-// their limits leave none, or they could fill the log.
-func (s *Service) AuditRefused(r server.CallRecord) {
-	if r.Outcome != server.OutcomeRefused {
-		return // audit has written it, or nothing was asked
-	}
-	switch r.Reason {
-	case server.RefusedOverload, server.RefusedOverloadUID, server.RefusedShare, server.RefusedBytesUID, server.RefusedRate:
-		return
-	}
-	s.logOf(r.Peer, r.Access.Key).Warn("request", "outcome", "refused", "error", r.Reason.String())
-}
-
-// logOf is the log for what a caller asks for.
-func (s *Service) logOf(caller server.Credentials, rule accessdb.Key) *slog.Logger {
-	return s.log.With("uid", caller.UID(), "gid", caller.GID(), "pid", caller.PID(), "rule", rule.String())
 }

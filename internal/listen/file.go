@@ -15,6 +15,14 @@ const (
 	controlSuffix = ".takeover"
 )
 
+// Paths returns the files that a socket at path consists of: with offer it can be handed on.
+func Paths(path string, offer bool) []string {
+	if !offer {
+		return []string{path, path + lockSuffix}
+	}
+	return []string{path, path + lockSuffix, path + controlSuffix}
+}
+
 // A File is the socket file of one socket, and what protects it and hands it on. That
 // of an abstract name is nothing.
 type File struct {

@@ -27,6 +27,8 @@ type Settings struct {
 	Sandbox  bool   // the service gives up by itself what it does not need
 
 	Read, Write, Execute []string // further paths
+	Makes                []string // directories of the service's own, in which it makes files and sockets
+	Journal              bool     // it writes to systemd's journal by itself
 	Capabilities         []string // that are kept
 
 	MaxCalls int           // of each socket
@@ -42,6 +44,17 @@ type File struct {
 
 // hidden are the directories that the service does not have, or has others of.
 var hidden = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp", "/boot"}
+
+// shared are the directories in which everybody has files: a service that may write there
+// could replace those of others.
+var shared = []string{"/", "/etc", "/opt", "/run", "/srv", "/usr", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run"}
+
+// Directories below which systemd makes those of a service. See RuntimeDirectory= in
+// systemd.exec(5).
+const (
+	runtimeDirectories = "/run/"
+	logDirectories     = "/var/log/"
+)
 
 // systemPrograms are where programs and their libraries are.
 const systemPrograms = "/usr -/bin -/sbin -/lib -/lib32 -/lib64"
@@ -60,6 +73,8 @@ func Deploy() Settings {
 		Mode:             "0666",
 		Rules:            "/etc/credrpc/" + Instance,
 		Programs:         true,
+		Makes:            []string{"/run/credrpc/" + Instance, "/var/log/credrpc/" + Instance},
+		Journal:          true,
 		MaxCalls:         4096,
 		Timeout:          30 * time.Second,
 	}
@@ -134,6 +149,14 @@ func (s Settings) check() error {
 			}
 		}
 	}
+	for _, dir := range s.Makes {
+		if slices.Contains(shared, filepath.Clean(dir)) {
+			return fmt.Errorf("%q has files of others, which the service could replace; want a directory of the service's own, such as /run/NAME or /var/log/NAME", dir)
+		}
+		if strings.Contains(dir, ":") {
+			return fmt.Errorf("%q: want a directory without a colon", dir)
+		}
+	}
 	if strings.ContainsAny(s.Program, `$"' \`) {
 		return fmt.Errorf("%q: want a path without quotes, spaces, backslashes and $", s.Program)
 	}
@@ -142,7 +165,7 @@ func (s Settings) check() error {
 
 // paths returns all that the service has to reach in the file system.
 func (s Settings) paths() []string {
-	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute)
+	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute, s.Makes)
 	if s.Rules != "" {
 		paths = append(paths, s.Rules)
 	}
@@ -183,6 +206,30 @@ func (s Settings) ExecPaths() string {
 		words = append(words, word(path))
 	}
 	return strings.Join(words, " ")
+}
+
+// RuntimeDirectories and LogDirectories return those of Makes that systemd makes, by their
+// names below its own.
+func (s Settings) RuntimeDirectories() string { return below(runtimeDirectories, s.Makes) }
+func (s Settings) LogDirectories() string     { return below(logDirectories, s.Makes) }
+
+// below returns the rest of paths that begin with a prefix.
+func below(prefix string, paths []string) string {
+	var words []string
+	for _, path := range paths {
+		if name, ok := strings.CutPrefix(path, prefix); ok {
+			words = append(words, word(name))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// Writable returns what exists and may be written to.
+func (s Settings) Writable() []string {
+	made := func(path string) bool {
+		return strings.HasPrefix(path, runtimeDirectories) || strings.HasPrefix(path, logDirectories)
+	}
+	return slices.Concat(s.Write, slices.DeleteFunc(slices.Clone(s.Makes), made))
 }
 
 // Descriptors returns how many descriptors the process may have open: connections, those

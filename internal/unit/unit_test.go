@@ -74,6 +74,7 @@ func several() map[string]Settings {
 	program.Read, program.Write = []string{"/srv/data with space", "/srv/[a]*{b}?"}, []string{`/srv/out "put"`, "/srv/100%"}
 	program.Execute = []string{"/opt/dates"}
 	program.Rules = "/etc/dates/the rules@{HOME}"
+	program.Makes, program.Journal = []string{"/run/dates", "/run/dates/a b", "/var/log/100%", "/srv/log/dates"}, true
 	sandbox := plain
 	sandbox.Name, sandbox.Sandbox, sandbox.Capabilities = "chown", true, []string{"CAP_CHOWN", "CAP_FOWNER"}
 	return map[string]Settings{"template": Deploy(), "plain": plain, "program": program, "sandbox": sandbox}

@@ -6,7 +6,8 @@
 // It serves the socket that a socket unit hands over (sd_listen_fds(3)), or makes that of
 // --listen. SIGTERM and SIGINT end it when what is in flight is answered. Exit status:
 // 0 ended by a signal, 1 failed, 2 wrong usage. Standard error gets a line of JSON for
-// every request, and for what else there is to know.
+// every request that reaches the service, for those that are refused before, up to a
+// hundred a second, and for what else there is to know.
 package main
 
 import (
@@ -27,6 +28,7 @@ import (
 	"time"
 
 	"credrpc/accessdb"
+	"credrpc/audit"
 	"credrpc/examples/chown"
 	"credrpc/sandbox"
 	"credrpc/server"
@@ -106,10 +108,16 @@ func userID(name string) (uint32, error) {
 
 // run serves until a signal arrives, then answers what is in flight.
 func run(o options, log *slog.Logger) error {
+	refusals, err := logRefusals(os.Stderr, log)
+	if err != nil {
+		return err
+	}
+	defer end(refusals, log)
 	srv, err := newServer(o, log)
 	if err != nil {
 		return err
 	}
+	srv.Ended = refusals.Ended
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	served := make(chan error, 1)
@@ -128,6 +136,23 @@ func run(o options, log *slog.Logger) error {
 	return err
 }
 
+// logRefusals returns a log of requests that do not reach the service, such as those of whom
+// no rule allows. Strangers may be many and send as fast as they can, so that it bounds
+// the lines, counts those that are missing, and never holds up an event loop. In the sandbox
+// there is nothing to see about processes.
+func logRefusals(w io.Writer, log *slog.Logger) (*audit.Log, error) {
+	return audit.New(audit.Stream(w), audit.Options{Rate: 100, WithoutHints: true, Logger: log})
+}
+
+// end writes what is left in refusals.
+func end(refusals *audit.Log, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := refusals.Close(ctx); err != nil {
+		log.Error("refused requests", "error", err.Error())
+	}
+}
+
 // newServer makes the server. Its limits are what users who take files by hand or from
 // a script can use; see [server.Server].
 func newServer(o options, log *slog.Logger) (*server.Server, error) {
@@ -142,7 +167,6 @@ func newServer(o options, log *slog.Logger) (*server.Server, error) {
 	return &server.Server{
 		Handler:        service,
 		Access:         rules,
-		Ended:          service.AuditRefused,
 		Mode:           0o666, // rules decide
 		MaxRequest:     chown.MaxRequest,
 		MaxResponse:    1 << 10,
