@@ -46,6 +46,83 @@ func TestUnit(t *testing.T) {
 	}
 }
 
+// TestUnitConfig prints units for a file of settings, and for a service that is watched.
+func TestUnitConfig(t *testing.T) {
+	const example = `listen = "/run/date/date.sock"
+handler = "exec"
+program = ["/opt/date/bin/date", "-u"]
+rules = "/etc/date/rules.cdb"
+control = "/run/date-control/sock"
+control-rules = "/etc/date/operators"
+metrics = "unix:/run/date/metrics.sock"
+audit = "denied"
+audit-to = "/var/log/date/audit.log"
+sandbox = true
+sandbox-read = ["/srv/in"]
+`
+	dir, err := os.MkdirTemp("/dev/shm", "credrpc") // not /tmp, which services do not see
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "settings.toml")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, example)
+	prints := func(want []string, args ...string) {
+		t.Helper()
+		status, out, stderr := result("", append([]string{"unit"}, args...)...)
+		out = strings.ReplaceAll(out, file, "/etc/date.toml")
+		for _, line := range want {
+			if status != exitOK || !strings.Contains(out, "\n"+line+"\n") {
+				t.Errorf("%d, %q, there is no line %q in\n%s", status, stderr, line, out)
+			}
+		}
+	}
+	prints([]string{
+		"ListenStream=/run/date/date.sock", "ExecStart=/usr/bin/credrpc serve --listen=systemd: --config=/etc/date.toml --max-calls=7",
+		"RuntimeDirectory=date-control", "LogsDirectory=date", "ReadWritePaths=/run/date", "PrivateNetwork=yes",
+		"ExecPaths=/usr/bin/credrpc /usr -/bin -/sbin -/lib -/lib32 -/lib64 /opt/date/bin/date",
+		"SystemCallFilter=capset seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+		`  "/etc/date.toml" r,`, `  "/etc/date/operators" r,`, `  "/run/date-control/sock.lock" rwk,`, `  "/var/log/date/audit.log" rw,`, `  "/srv/in/**" r,`, `  "/opt/date/bin/date" mrix,`,
+	}, "--config", file, "--max-calls=7")
+	prints([]string{"SocketMode=0666", "IPAddressAllow=localhost", "RestrictAddressFamilies=AF_UNIX AF_INET6", "SocketBindAllow=tcp:9436"},
+		"--config", file, "--mode=0666", "--metrics=[::1]:9436")
+	prints([]string{"  /run/systemd/journal/socket w,"}, "--config", file, "--audit-to=journal")
+
+	for text, want := range map[string]string{
+		`mode = "0666"`:                         file + ":1: mode: serve refuses this in a file",
+		`sandbox-read = ["/srv"]`:               "give it too",
+		`max-calls = 0`:                         file + ":1: max-calls: want at least 1",
+		`rules = "rules"`:                       "want an absolute path",
+		`output = "/x"`:                         "is no setting",
+		`takeover = true`:                       "leave it out",
+		`control-mode = "0660"`:                 "make one with control",
+		`handler = "exec"`:                      "want a program",
+		`control = "/run/control"`:              "want a directory of its own, such as /run/w/control",
+		`metrics = "unix:/tmp/x/m"`:             "which the service does not see",
+		"audit = \"all\"\naudit-to = \"x/log\"": "want an absolute path",
+	} {
+		write(file, text)
+		if status, out, stderr := result("", "unit", "--listen=/run/w", "--config", file); status != exitUsage || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q, %q", text, status, out, stderr)
+		}
+	}
+	unseen := filepath.Join(tempDir(t), "settings.toml")
+	write(unseen, example)
+	if status, _, stderr := result("", "unit", "--config", unseen); status != exitUsage || !strings.Contains(stderr, "which the service does not see") {
+		t.Errorf("%d, %q", status, stderr)
+	}
+	t.Setenv("CREDRPC_SERVE_MAX_CALLS", "7")
+	if status, _, stderr := result("", "unit", "--listen=/run/w"); status != exitUsage || !strings.Contains(stderr, "CREDRPC_SERVE_MAX_CALLS: max-calls: the service does not have this variable") {
+		t.Errorf("%d, %q", status, stderr)
+	}
+}
+
 // TestUnitErrors checks that what serve would refuse, and what units cannot hold, is said now.
 func TestUnitErrors(t *testing.T) {
 	for args, want := range map[string]string{
@@ -63,6 +140,15 @@ func TestUnitErrors(t *testing.T) {
 		"--listen /run/w --sandbox-execute /opt --handler whoami": "--sandbox-execute",
 		"--listen /run/w --max-calls 0":                           "--max-calls",
 		"--listen @w --mode 0666":                                 "abstract",
+		"--listen /run/w --control control":                       `--control: "control": want an absolute path`,
+		"--listen /run/w --control /run/w":                        "is the socket of --listen",
+		"--listen /run/w --control /run/x/c --also /run/v":        "print units for each socket",
+		"--listen /run/w --metrics unix:/run/metrics":             "want a directory of its own",
+		"--listen /run/w --metrics 127.0.0.1:0":                   "want a port",
+		"--listen /run/w --metrics 0.0.0.0:9436":                  "--metrics-any-address",
+		"--listen /run/w --audit-to /var/log/w/log":               "ask for them with --audit",
+		"--listen /run/w --audit all --audit-to /var/log/w.log":   "want a directory of its own, such as /var/log/w/w.log",
+		"--listen /run/w --config /etc/credrpc/missing.toml":      "no such file",
 		"--listen /run/w --exit-when-idle=-1s":                    "--exit-when-idle",
 	} {
 		if status, out, stderr := result("", append([]string{"unit"}, strings.Fields(args)...)...); status != exitUsage || out != "" || !strings.Contains(stderr, want) {
@@ -153,13 +239,15 @@ func TestUnitSystemCalls(t *testing.T) {
 		t.Fatal("systemd-analyze names no system calls")
 	}
 	for name, flags := range map[string][]string{
-		"whoami":          {"--handler=whoami"},
-		"whoami, sandbox": {"--handler=whoami", "--sandbox"},
-		"exec":            {"--handler=exec", "--", "/bin/sh", "-c", "date; ls /; cat"},
-		"exec, sandbox":   {"--handler=exec", "--sandbox", "--", "/bin/sh", "-c", "date; ls /; cat"},
+		"whoami":           {"--handler=whoami"},
+		"whoami, sandbox":  {"--handler=whoami", "--sandbox"},
+		"watched":          {"--control=DIR/c", "--metrics=unix:DIR/m", "--audit=all", "--audit-to=DIR/a"},
+		"watched, sandbox": {"--sandbox", "--control=DIR/c", "--metrics=ADDRESS", "--audit=all", "--audit-to=DIR/a"},
+		"exec":             {"--handler=exec", "--", "/bin/sh", "-c", "date; ls /; cat"},
+		"exec, sandbox":    {"--handler=exec", "--sandbox", "--", "/bin/sh", "-c", "date; ls /; cat"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, flags...)...)
+			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, replace(flags, "DIR", "/run/s.d", "ADDRESS", "127.0.0.1:9436")...)...)
 			if status != exitOK {
 				t.Fatal(stderr)
 			}
@@ -179,6 +267,14 @@ func TestUnitSystemCalls(t *testing.T) {
 	}
 }
 
+// replace replaces placeholders in flags.
+func replace(flags []string, oldnew ...string) (list []string) {
+	for _, flag := range flags {
+		list = append(list, strings.NewReplacer(oldnew...).Replace(flag))
+	}
+	return list
+}
+
 // traced matches a line of strace: process, call, arguments.
 var traced = regexp.MustCompile(`^\d+ +([a-z0-9_]+)\(.*`)
 
@@ -188,6 +284,7 @@ func callsOf(t *testing.T, flags []string) map[string]string {
 	dir := tempDir(t)
 	path, trace, rules := filepath.Join(dir, "s"), filepath.Join(dir, "trace"), filepath.Join(dir, "rules.cdb")
 	compileRules(t, rules, "uid/default/allow")
+	flags = replace(flags, "DIR", dir, "ADDRESS", "127.0.0.1:0")
 	n := openNotes(t, path+".n")
 	serve := activated(sandboxCommand(t, 0, append([]string{"serve", "--listen=systemd:", "--rules=" + rules}, flags...)...), "s", []*os.File{unitSocket(t, path, true)}, "NOTIFY_SOCKET="+path+".n", "WATCHDOG_USEC=300000")
 	serve.Args = append([]string{"strace", "-f", "-qq", "-o", trace, serve.Path}, serve.Args[1:]...)
@@ -200,6 +297,16 @@ func callsOf(t *testing.T, flags []string) map[string]string {
 	n.await("READY=1")
 	for range 3 {
 		expectCall(t, path, exitOK, "")
+	}
+	if operators := filepath.Join(dir, "c"); slices.Contains(flags, "--control="+operators) {
+		for _, command := range []string{"stats", "pprof cpu 50ms"} {
+			if status, _, stderr := result("", "call", operators, command); status != exitOK {
+				t.Errorf("%s: %d, %q", command, status, stderr)
+			}
+		}
+	}
+	if slices.Contains(flags, "--metrics=unix:"+dir+"/m") {
+		scrape(t, "unix", dir+"/m")
 	}
 	server := tracedChild(t, tk.cmd.Process.Pid)
 	syscall.Kill(server, syscall.SIGHUP)

@@ -20,11 +20,15 @@ type Settings struct {
 
 	Mode, Owner, Group string // of the sockets; "" is 0600 and root
 
-	EnvironmentFlags string // path of a file that sets CREDRPC_FLAGS, further flags; or ""
-
+	Config   string // path of the file of settings that Flags name, or ""
 	Rules    string // path of the rules, or ""
 	Programs bool   // programs may be run
 	Sandbox  bool   // the service gives up by itself what it does not need
+
+	Makes   []string // paths of sockets that the service makes: of operators, for metrics
+	Log     string   // path of a file that the service makes and appends to, or ""
+	Journal bool     // the service writes to the journal's own socket
+	Address string   // at which the service listens for TCP connections, such as 127.0.0.1:9436; or ""
 
 	Read, Write, Execute []string // further paths
 	Capabilities         []string // that are kept
@@ -50,18 +54,25 @@ const systemPrograms = "/usr -/bin -/sbin -/lib -/lib32 -/lib64"
 var templates embed.FS
 
 // Deploy returns the settings of the units under deploy: a template, of which each
-// instance has its flags in a file.
+// instance has its settings in a file. What a file may ask for cannot be known here: those
+// of Deploy let it have programs, a sandbox, and sockets and a log in directories of the
+// instance.
 func Deploy() Settings {
 	return Settings{
-		Name:             "credrpc@",
-		Program:          "/usr/bin/credrpc",
-		EnvironmentFlags: "/etc/credrpc/" + Instance + ".flags",
-		Sockets:          []string{"/run/credrpc/" + Instance + ".sock"},
-		Mode:             "0666",
-		Rules:            "/etc/credrpc/" + Instance,
-		Programs:         true,
-		MaxCalls:         4096,
-		Timeout:          30 * time.Second,
+		Name:     "credrpc@",
+		Program:  "/usr/bin/credrpc",
+		Flags:    []string{"--config=/etc/credrpc/" + Instance + ".toml"},
+		Sockets:  []string{"/run/credrpc/" + Instance + ".sock"},
+		Mode:     "0666",
+		Config:   "/etc/credrpc/" + Instance + ".toml",
+		Rules:    "/etc/credrpc/" + Instance,
+		Programs: true,
+		Sandbox:  true,
+		Makes:    []string{"/run/credrpc/" + Instance + "/control.sock", "/run/credrpc/" + Instance + "/metrics.sock"},
+		Log:      "/var/log/credrpc/" + Instance + "/audit.log",
+		Journal:  true,
+		MaxCalls: 4096,
+		Timeout:  30 * time.Second,
 	}
 }
 
@@ -137,14 +148,16 @@ func (s Settings) check() error {
 	if strings.ContainsAny(s.Program, `$"' \`) {
 		return fmt.Errorf("%q: want a path without quotes, spaces, backslashes and $", s.Program)
 	}
-	return nil
+	return s.checkMade()
 }
 
 // paths returns all that the service has to reach in the file system.
 func (s Settings) paths() []string {
-	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute)
-	if s.Rules != "" {
-		paths = append(paths, s.Rules)
+	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute, s.made())
+	for _, path := range []string{s.Config, s.Rules} {
+		if path != "" {
+			paths = append(paths, path)
+		}
 	}
 	if len(s.Command) > 0 {
 		paths = append(paths, s.Command[0])
@@ -157,9 +170,6 @@ func (s Settings) ExecStart() string {
 	words := []string{line(s.Program), "serve", "--listen=systemd:"}
 	for _, flag := range s.Flags {
 		words = append(words, arg(flag))
-	}
-	if s.EnvironmentFlags != "" {
-		words = append(words, "$CREDRPC_FLAGS")
 	}
 	if len(s.Command) > 0 {
 		words = append(words, "--")
