@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,11 +212,18 @@ func TestDebContents(t *testing.T) {
 			"/usr/share/doc/credrpc/examples/rules/uid/0/allow":     file,
 			"/usr/share/doc/credrpc/examples/rules/gid/50/env/ROLE": file,
 			"/usr/lib/sysusers.d/credrpc.conf":                      file,
+			"/usr/lib/systemd/system/credrpc@.socket":               file,
+			"/usr/lib/systemd/system/credrpc@.service":              file,
+			"/etc/apparmor.d/credrpc":                               file,
+			"/usr/share/doc/credrpc/changelog.gz":                   file,
 			"/etc/credrpc/":                                         directory,
 		},
 		"credrpc-chown": {
 			"/usr/libexec/credrpc/credrpc-chownd":                       program,
 			"/usr/bin/credrpc-takeown":                                  program,
+			"/usr/share/man/man1/credrpc-takeown.1.gz":                  file,
+			"/usr/share/man/man8/credrpc-chownd.8.gz":                   file,
+			"/usr/lib/tmpfiles.d/credrpc-chown.conf":                    file,
 			"/usr/lib/systemd/system/credrpc-chown.socket":              file,
 			"/usr/lib/systemd/system/credrpc-chown.service":             file,
 			"/etc/apparmor.d/credrpc-chownd":                            file,
@@ -242,20 +250,45 @@ func TestDebContents(t *testing.T) {
 			}
 		}
 	}
-	installedFrom(t, "../systemd/*.service", "/usr/lib/systemd/system/", contents(t, "credrpc"))
-	installedFrom(t, "../systemd/*.socket", "/usr/lib/systemd/system/", contents(t, "credrpc"))
 }
 
-// installedFrom checks that the files of a pattern are in a directory of a package.
-func installedFrom(t *testing.T, pattern, directory string, contents map[string]string) {
-	t.Helper()
-	sources, err := filepath.Glob(pattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, source := range sources {
-		if path := directory + filepath.Base(source); contents[path] == "" {
-			t.Errorf("%s is not there", path)
+// TestPackagedUnits compares units and profiles in the packages with those of the source.
+func TestPackagedUnits(t *testing.T) {
+	need(t, "dpkg-deb")
+	for name, sources := range map[string]map[string]string{
+		"credrpc": {
+			"../systemd/credrpc@.service": "usr/lib/systemd/system/credrpc@.service",
+			"../systemd/credrpc@.socket":  "usr/lib/systemd/system/credrpc@.socket",
+			"../apparmor/credrpc":         "etc/apparmor.d/credrpc",
+		},
+		"credrpc-chown": {
+			"../../examples/chown/deploy/credrpc-chown.service":   "usr/lib/systemd/system/credrpc-chown.service",
+			"../../examples/chown/deploy/credrpc-chown.socket":    "usr/lib/systemd/system/credrpc-chown.socket",
+			"../../examples/chown/deploy/credrpc-chownd.apparmor": "etc/apparmor.d/credrpc-chownd",
+		},
+	} {
+		dir := t.TempDir()
+		output(t, "dpkg-deb", "-x", one(t, name+"_*.deb"), dir)
+		for source, path := range sources {
+			want, err := os.ReadFile(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, path)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: %v; /%s is not %s", name, err, path, source)
+			}
+		}
+		for _, pattern := range []string{"usr/lib/systemd/system/*", "etc/apparmor.d/*"} {
+			found, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range found {
+				relative, err := filepath.Rel(dir, path)
+				if err != nil || !slices.Contains(slices.Collect(maps.Values(sources)), relative) {
+					t.Errorf("%s has /%s, %v", name, relative, err)
+				}
+			}
 		}
 	}
 }
@@ -270,6 +303,9 @@ func TestRPMContents(t *testing.T) {
 			isDirectory := strings.HasSuffix(path, "/")
 			if isDirectory && !strings.Contains(path, "/credrpc") {
 				continue
+			}
+			if strings.HasPrefix(path, "/usr/share/lintian/") || strings.HasSuffix(path, "/changelog.gz") {
+				continue // only Debian's tools ask for it
 			}
 			path = strings.Replace(strings.TrimSuffix(path, "/"), "vendor-completions", "site-functions", 1)
 			want = append(want, fmt.Sprintf("%s %s", path, strings.Replace(mode, "/", " ", 1)))
@@ -289,7 +325,17 @@ func TestRPMContents(t *testing.T) {
 // that RPM distributions have and Debian has not.
 var bookkeeping = regexp.MustCompile(`^(new|changed) /(etc/(passwd|group|shadow|gshadow|subuid|subgid)-|etc/\.pwd\.lock|var/lib/dpkg/|var/lib/rpm/|var/log/|var/cache/man/|var/lib/rpm$|root/\.rpmdb|usr/share/zsh/site-functions$)`)
 
-// TestLife installs the packages, uses them, and removes them without a trace.
+// attackers builds the tests of the example service, which can use the installed one, and
+// returns their path.
+func attackers(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "chown.test")
+	output(t, "go", "test", "-c", "-o", path, "../../examples/chown")
+	return path
+}
+
+// TestLife installs the packages, uses them, and removes them without a trace. The service
+// credrpc-chown is called by two users, allowed, refused and attacked.
 func TestLife(t *testing.T) {
 	if os.Getuid() != 0 {
 		missing(t, "needs root")
@@ -300,6 +346,9 @@ func TestLife(t *testing.T) {
 			packages, err := filepath.Glob(filepath.Join(files(t), pattern))
 			if err != nil || len(packages) != 2 {
 				t.Fatalf("%q, %v", packages, err)
+			}
+			if script == "deb" {
+				packages = append(packages, attackers(t))
 			}
 			args := append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "testdata/lifecycle.sh", "testdata/" + script + ".sh", t.TempDir()}, packages...)
 			for line := range strings.Lines(output(t, "unshare", args...)) {
