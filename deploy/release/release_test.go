@@ -54,7 +54,7 @@ func output(t *testing.T, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), release...)
+	cmd.Env = slices.Concat(os.Environ(), release, []string{"LEVEL=1", "NFPM=" + built.packer})
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -68,7 +68,8 @@ func output(t *testing.T, name string, args ...string) string {
 // built is a release for this architecture, of the directory of the test.
 var built struct {
 	sync.Once
-	dir string
+	dir    string
+	packer string // nfpm
 }
 
 // files returns the path of the release.
@@ -81,6 +82,9 @@ func files(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 		built.dir = dir
+		packer := filepath.Join(dir, "bin", "nfpm")
+		output(t, "go", "-C", "../../tools", "build", "-o", packer, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
+		built.packer = packer
 		output(t, "./build", dir, "all", runtime.GOARCH)
 	})
 	if _, err := os.Stat(filepath.Join(built.dir, "SHA256SUMS")); err != nil {
