@@ -141,8 +141,8 @@ func (configExampleCommand) Run(s streams, k *kong.Kong) error {
 # before this file. "credrpc config check PATH" finds mistakes. The values below are the
 # defaults; those that have none are examples.
 #
-# As /etc/credrpc/NAME.toml it is for the unit credrpc@NAME, which has listen on the
-# command line, and mode, owner and group in the socket unit.
+# As /etc/credrpc/NAME.toml it is for the unit credrpc@NAME; then listen is "systemd:", and
+# mode, owner and group are in the socket unit.
 `
 	if _, err := io.WriteString(s.out, head); err != nil {
 		return err

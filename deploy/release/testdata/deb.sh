@@ -41,12 +41,14 @@ unit=/usr/lib/systemd/system/credrpc@.service
 directive() { sed -n "s/^$1=//p" $unit | sed 's/%i/whoami/g'; }
 [ "$(grep -c '^ExecStart=' $unit)" = 1 ] || fail "ExecStart"
 ! grep -q '^EnvironmentFile=' $unit || fail "there is a file of variables to set"
+sed -i 's|^listen = .*|listen = "systemd:"|' /etc/credrpc/whoami.toml
 cat >>/etc/credrpc/whoami.toml <<'END'
 control = "/run/credrpc/whoami/control.sock"
 metrics = "unix:/run/credrpc/whoami/metrics.sock"
 audit = "all"
 audit-to = "/var/log/credrpc/whoami/audit.log"
 END
+credrpc config check /etc/credrpc/whoami.toml
 install -d "/run/$(directive RuntimeDirectory)"
 install -d -m "$(directive LogsDirectoryMode)" "/var/log/$(directive LogsDirectory)"
 socket=$(sed -n 's/^ListenStream=//p' /usr/lib/systemd/system/credrpc@.socket | sed 's/%i/whoami/')
