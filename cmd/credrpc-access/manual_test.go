@@ -24,7 +24,7 @@ func TestManual(t *testing.T) {
 		t.Fatal(err)
 	}
 	var page bytes.Buffer
-	if err := manpage.WriteComment(&page, "credrpc-access", file.Doc.Text()); err != nil {
+	if err := manpage.WriteComment(&page, "credrpc-access", "1", file.Doc.Text()); err != nil {
 		t.Fatal(err)
 	}
 	if *update {

@@ -140,6 +140,9 @@ func (configExampleCommand) Run(s streams, k *kong.Kong) error {
 # the same name. Flags count before variables such as CREDRPC_SERVE_MAX_CALLS, and these
 # before this file. "credrpc config check PATH" finds mistakes. The values below are the
 # defaults; those that have none are examples.
+#
+# As /etc/credrpc/NAME.toml it is for the unit credrpc@NAME; then listen is "systemd:", and
+# mode, owner and group are in the socket unit.
 `
 	if _, err := io.WriteString(s.out, head); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"credrpc/internal/settings"
 	"credrpc/internal/unit"
 
 	"github.com/alecthomas/kong"
@@ -17,21 +18,21 @@ import (
 // unitCommand has all flags of serve.
 type unitCommand struct {
 	Name    string   `setting:"-" placeholder:"NAME" help:"Name of the units, without suffix (that of the socket, without directory and suffix)."`
-	Also    []string `sep:"none" setting:"-" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
-	Credrpc string   `default:"/usr/bin/credrpc" setting:"-" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
+	Also    []string `setting:"-" sep:"none" placeholder:"PATH" help:"A further socket of the service. May be given several times."`
+	Credrpc string   `setting:"-" default:"/usr/bin/credrpc" placeholder:"PATH" help:"Where this program is on the system that the units are for (${default})."`
 	Output  string   `setting:"-" placeholder:"DIR" help:"Write the files into this directory, none of which may exist."`
 	serveCommand
 }
 
 // Help says what is made of the flags.
 func (*unitCommand) Help() string {
-	return `Takes the flags of serve, checks them as serve does, and prints a socket unit, a service unit and an AppArmor ` +
-		`profile for a service that is started with them by its first caller. --listen, --mode, --owner and --group go to ` +
-		`the socket unit. What the service may do is what the flags need: with --handler exec programs may be run, ` +
-		`--rules may be read, and --sandbox-read, --sandbox-write, --sandbox-execute and --sandbox-capability say what ` +
-		`else it keeps, also without --sandbox. What --control, --metrics and --audit-to make has directories of its own, such as ` +
-		`/run/NAME and /var/log/NAME, that systemd makes. Settings of --config and of the environment become flags of ` +
-		`the unit. Paths are absolute. docs/SYSTEMD.md says what each directive does.
+	return `Takes the flags of serve, and those of the file of --config, checks them as serve does, and prints a socket ` +
+		`unit, a service unit and an AppArmor profile for a service that is started with them by its first caller. ` +
+		`--listen, --mode, --owner and --group go to the socket unit. What the service may do is what the flags need: ` +
+		`with --handler exec programs may be run, --rules may be read, the directories of --control, --metrics and ` +
+		`--audit-to may be written in, and --sandbox-read, --sandbox-write, --sandbox-execute and --sandbox-capability ` +
+		`say what else it keeps, also without --sandbox. Paths are absolute. When the file of --config changes, make the ` +
+		`units anew. docs/SYSTEMD.md says what each directive does.
 
     credrpc unit --listen /run/date.sock --mode 0666 --handler exec --rules /etc/date/rules -- /bin/date -u`
 }
@@ -58,6 +59,11 @@ var socketFlags = []string{"listen", "mode", "owner", "group"}
 
 // Run prints the files, or writes them.
 func (c *unitCommand) Run(ctx *kong.Context, s streams) error {
+	return c.Explain(c.print(ctx, s))
+}
+
+// print is Run, whose errors do not say yet where a setting was given.
+func (c *unitCommand) print(ctx *kong.Context, s streams) error {
 	if err := c.check(s); err != nil {
 		return err
 	}
@@ -87,6 +93,9 @@ func (c *unitCommand) check(s streams) error {
 			return usageError("--listen, --also: %q: want an absolute path, or @ and an abstract name", socket)
 		}
 	}
+	if err := c.checkOrigins(); err != nil {
+		return err
+	}
 	made := c.serveCommand // what the socket unit says
 	made.ExitWhenIdle = 0
 	if _, err := made.server(s); err != nil {
@@ -97,9 +106,6 @@ func (c *unitCommand) check(s streams) error {
 	if _, err := started.server(s); err != nil {
 		return err
 	}
-	if err := c.checkMade(); err != nil {
-		return err
-	}
 	started.Sandbox = true // its flags mean something to the unit without it too
 	if err := started.checkSandbox(); err != nil {
 		return err
@@ -107,39 +113,57 @@ func (c *unitCommand) check(s streams) error {
 	if c.Rules == nil && (c.Identity || c.Compatible) || c.Rules != nil && *c.Rules == "" {
 		return usageError("--rules: is missing or empty")
 	}
-	return c.checkExec(c.Rules != nil)
-}
-
-// checkMade returns an error for flags about what the service makes, beside its sockets,
-// with which it would not start, or not as a unit.
-func (c *unitCommand) checkMade() error {
+	if err := c.checkExec(c.Rules != nil); err != nil {
+		return err
+	}
 	if err := c.checkWatch(); err != nil {
 		return err
+	}
+	if len(c.Also) > 0 && (c.Metrics != "" || c.Control != "") {
+		return usageError("--metrics, --control: these show one server, and --also gives the service more; print units for each socket")
 	}
 	if err := c.checkControl(); err != nil {
 		return err
 	}
-	_, socket := c.metricsSocket()
-	switch {
-	case c.Metrics != "" && !socket:
-		return usageError("--metrics: the service has no network; want unix:PATH")
-	case len(c.Also) > 0 && (c.Metrics != "" || c.Control != ""):
-		return usageError("--metrics, --control: these show one server, of one socket; give each socket a service of its own")
-	}
-	for _, p := range c.places() {
-		if !filepath.IsAbs(p.path) {
-			return usageError("%s: %q: want an absolute path; systemd starts services in /", p.flag, p.path)
-		}
-	}
 	return c.checkPlaces()
 }
 
-// flags returns the flags that serve is to have, as they were given.
+// checkOrigins returns an error for settings that the service would not get, or refuse,
+// because of where they were given: variables of this process, and in the file what only
+// the socket unit or the command line can say.
+func (c *unitCommand) checkOrigins() error {
+	for _, setting := range c.InForce() {
+		name, from := setting.Name, setting.From
+		switch {
+		case from == settings.FromEnvironment:
+			return usageError("--%s: the service does not have this variable; give the flag, or write the setting into the file of --config", name)
+		case from != settings.FromFile:
+		case name != "listen" && slices.Contains(socketFlags, name):
+			return usageError("--%s: serve refuses this in a file when systemd has made the socket; give it to credrpc unit as a flag", name)
+		case strings.HasPrefix(name, "sandbox-") && !c.Sandbox:
+			return c.checkSandbox()
+		}
+	}
+	return nil
+}
+
+// from returns where a setting was given.
+func (c *unitCommand) from(name string) settings.Place {
+	for _, setting := range c.InForce() {
+		if setting.Name == name {
+			return setting.From
+		}
+	}
+	return settings.FromDefault
+}
+
+// flags returns the flags that serve is to have, as they were given on the command line;
+// it reads the file by itself.
 func (c *unitCommand) flags(ctx *kong.Context) (list []string, err error) {
 	var seen []string
 	for _, element := range ctx.Path {
 		f := element.Flag
-		if f == nil || slices.Contains(seen, f.Name) || !c.serves(ctx, f.Name) {
+		if f == nil || slices.Contains(seen, f.Name) || !c.serves(ctx, f.Name) || c.from(f.Name) != settings.FromFlag {
 			continue
 		}
 		seen = append(seen, f.Name)
@@ -173,10 +197,9 @@ func elements(slice reflect.Value) func(func(reflect.Value) bool) {
 	}
 }
 
-// serves reports whether a flag is one that serve is to have. The file of --config is not
-// read again: it may contradict the socket unit, and what it says has become flags.
+// serves reports whether a flag is one that serve is to have.
 func (c *unitCommand) serves(ctx *kong.Context, name string) bool {
-	if slices.Contains(socketFlags, name) || name == "config" || strings.HasPrefix(name, "sandbox-") && !c.Sandbox {
+	if slices.Contains(socketFlags, name) || strings.HasPrefix(name, "sandbox-") && !c.Sandbox {
 		return false
 	}
 	for _, command := range ctx.Model.Children {
@@ -198,28 +221,30 @@ func (c *unitCommand) settings(flags []string) unit.Settings {
 		Name: name, Program: c.Credrpc, Flags: flags, Command: c.Program,
 		Sockets: append([]string{c.Listen}, c.Also...),
 		Mode:    c.Mode, Owner: c.Owner, Group: c.Group,
-		Programs: c.Handler == execHandler, Sandbox: c.Sandbox,
-		Makes: c.directories(), Journal: c.auditsToJournal(),
-		Read: slices.Clone(c.SandboxRead), Write: c.SandboxWrite, Execute: c.SandboxExecute, Capabilities: c.SandboxCapability,
+		Config: c.Config, Programs: c.Handler == execHandler, Sandbox: c.Sandbox,
+		Journal: c.auditsToJournal(),
+		Read:    c.SandboxRead, Write: c.SandboxWrite, Execute: c.SandboxExecute, Capabilities: c.SandboxCapability,
 		MaxCalls: c.MaxCalls, Timeout: c.Timeout,
 	}
 	if c.Rules != nil {
 		s.Rules = *c.Rules
 	}
 	if c.ControlRules != nil {
-		s.Read = append(s.Read, *c.ControlRules)
+		s.Read = append(slices.Clone(s.Read), *c.ControlRules)
 	}
+	if len(c.Program) > 0 && c.from("program") == settings.FromFile { // the service reads it there
+		s.Command, s.Execute = nil, append(slices.Clone(s.Execute), c.Program[0])
+	}
+	if c.Control != "" {
+		s.Makes = append(s.Makes, c.Control)
+	}
+	if path, socket := c.metricsSocket(); socket {
+		s.Makes = append(s.Makes, path)
+	} else {
+		s.Address = c.Metrics
+	}
+	s.Log, _ = c.auditFile()
 	return s
-}
-
-// directories returns where serving makes files, each once. The sockets are systemd's.
-func (c *unitCommand) directories() (list []string) {
-	for _, p := range c.places() {
-		if dir := filepath.Dir(p.path); p.flag != "--listen" && !slices.Contains(list, dir) {
-			list = append(list, dir)
-		}
-	}
-	return list
 }
 
 // writeUnits writes files into a directory and says where they belong.

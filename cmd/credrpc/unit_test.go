@@ -46,42 +46,80 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// TestUnitMakes has flags that make files: the service may, and there only.
-func TestUnitMakes(t *testing.T) {
-	status, out, stderr := result("", strings.Fields("unit --listen /run/w/s --control /run/w/control --control-rules /etc/w/operators --metrics unix:/run/w/m/metrics --audit all --audit-to /var/log/w/audit")...)
-	for _, want := range []string{
-		"RuntimeDirectory=w w/m", "RuntimeDirectoryPreserve=yes", "LogsDirectory=w",
-		`  "/run/w/**" rwk,`, `  "/run/w/m/**" rwk,`, `  "/var/log/w/**" rwk,`, `  "/etc/w/operators/**" r,`, "  unix (create, bind, listen) type=stream,",
-	} {
-		if status != exitOK || !strings.Contains(out, "\n"+want+"\n") {
-			t.Errorf("%d, %q, there is no line %q", status, stderr, want)
+// TestUnitConfig prints units for a file of settings, and for a service that is watched.
+func TestUnitConfig(t *testing.T) {
+	const example = `listen = "/run/date/date.sock"
+handler = "exec"
+program = ["/opt/date/bin/date", "-u"]
+rules = "/etc/date/rules.cdb"
+control = "/run/date-control/sock"
+control-rules = "/etc/date/operators"
+metrics = "unix:/run/date/metrics.sock"
+audit = "denied"
+audit-to = "/var/log/date/audit.log"
+sandbox = true
+sandbox-read = ["/srv/in"]
+`
+	dir, err := os.MkdirTemp("/dev/shm", "credrpc") // not /tmp, which services do not see
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "settings.toml")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
-	status, out, stderr = result("", strings.Fields("unit --listen /run/w/s --audit denied --audit-to journal --control /srv/w/control")...)
-	for _, want := range []string{"ReadWritePaths=/srv/w", "  /run/systemd/journal/socket w,"} {
-		if status != exitOK || !strings.Contains(out, "\n"+want+"\n") {
-			t.Errorf("%d, %q, there is no line %q", status, stderr, want)
+	write(file, example)
+	prints := func(want []string, args ...string) {
+		t.Helper()
+		status, out, stderr := result("", append([]string{"unit"}, args...)...)
+		out = strings.ReplaceAll(out, file, "/etc/date.toml")
+		for _, line := range want {
+			if status != exitOK || !strings.Contains(out, "\n"+line+"\n") {
+				t.Errorf("%d, %q, there is no line %q in\n%s", status, stderr, line, out)
+			}
 		}
 	}
-}
+	prints([]string{
+		"ListenStream=/run/date/date.sock", "ExecStart=/usr/bin/credrpc serve --listen=systemd: --config=/etc/date.toml --max-calls=7",
+		"RuntimeDirectory=date-control", "LogsDirectory=date", "ReadWritePaths=/run/date", "PrivateNetwork=yes",
+		"ExecPaths=/usr/bin/credrpc /usr -/bin -/sbin -/lib -/lib32 -/lib64 /opt/date/bin/date",
+		"SystemCallFilter=capset seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+		`  "/etc/date.toml" r,`, `  "/etc/date/operators" r,`, `  "/run/date-control/sock.lock" rwk,`, `  "/var/log/date/audit.log" rw,`, `  "/srv/in/**" r,`, `  "/opt/date/bin/date" mrix,`,
+	}, "--config", file, "--max-calls=7")
+	prints([]string{"SocketMode=0666", "IPAddressAllow=localhost", "RestrictAddressFamilies=AF_UNIX AF_INET6", "SocketBindAllow=tcp:9436"},
+		"--config", file, "--mode=0666", "--metrics=[::1]:9436")
+	prints([]string{"  /run/systemd/journal/socket w,"}, "--config", file, "--audit-to=journal")
 
-// TestUnitSettings has settings in a file and in a variable. The service reads neither: what
-// the units allow is what was checked.
-func TestUnitSettings(t *testing.T) {
-	path := settingsFile(t, `mode = "0666"`, `handler = "whoami"`, `max-calls = 5`)
-	t.Setenv("CREDRPC_SERVE_RATE_PER_UID", "7")
-	status, out, stderr := result("", "unit", "--listen=/run/w.sock", "--config", path)
-	for _, want := range []string{"SocketMode=0666", "--handler=whoami", "--max-calls=5", "--rate-per-uid=7"} {
-		if status != exitOK || !strings.Contains(out, want) {
-			t.Errorf("%d, %q, there is no %q", status, stderr, want)
+	for text, want := range map[string]string{
+		`mode = "0666"`:                         file + ":1: mode: serve refuses this in a file",
+		`sandbox-read = ["/srv"]`:               "give it too",
+		`max-calls = 0`:                         file + ":1: max-calls: want at least 1",
+		`rules = "rules"`:                       "want an absolute path",
+		`output = "/x"`:                         "is no setting",
+		`takeover = true`:                       "leave it out",
+		`control-mode = "0660"`:                 "make one with control",
+		`handler = "exec"`:                      "want a program",
+		`control = "/run/control"`:              "want a directory of its own, such as /run/w/control",
+		`metrics = "unix:/tmp/x/m"`:             "which the service does not see",
+		"audit = \"all\"\naudit-to = \"x/log\"": "want an absolute path",
+	} {
+		write(file, text)
+		if status, out, stderr := result("", "unit", "--listen=/run/w", "--config", file); status != exitUsage || out != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d, %q, %q", text, status, out, stderr)
 		}
 	}
-	t.Setenv("CREDRPC_SERVE_OUTPUT", "/nonexistent")
-	if status, _, stderr := result("", "unit", "--listen=/run/w.sock"); status != exitUsage || !strings.Contains(stderr, "CREDRPC_SERVE_OUTPUT: is no setting") {
-		t.Errorf("what is no setting of serve is one here: %d, %q", status, stderr)
+	unseen := filepath.Join(tempDir(t), "settings.toml")
+	write(unseen, example)
+	if status, _, stderr := result("", "unit", "--config", unseen); status != exitUsage || !strings.Contains(stderr, "which the service does not see") {
+		t.Errorf("%d, %q", status, stderr)
 	}
-	if strings.Contains(out, "--config") {
-		t.Error("the service would read a file that contradicts its socket unit")
+	t.Setenv("CREDRPC_SERVE_MAX_CALLS", "7")
+	if status, _, stderr := result("", "unit", "--listen=/run/w"); status != exitUsage || !strings.Contains(stderr, "CREDRPC_SERVE_MAX_CALLS: max-calls: the service does not have this variable") {
+		t.Errorf("%d, %q", status, stderr)
 	}
 }
 
@@ -102,15 +140,15 @@ func TestUnitErrors(t *testing.T) {
 		"--listen /run/w --sandbox-execute /opt --handler whoami": "--sandbox-execute",
 		"--listen /run/w --max-calls 0":                           "--max-calls",
 		"--listen @w --mode 0666":                                 "abstract",
-		"--listen /run/w --audit-rate 5":                          "--audit denied",
-		"--listen /run/w --control-mode 0666":                     "--control-mode",
-		"--listen /run/w --metrics 127.0.0.1:9436":                "has no network",
-		"--listen /run/w --metrics unix:m":                        `--metrics: "m": want an absolute path`,
-		"--listen /run/w --audit all --audit-to a":                `--audit-to: "a": want an absolute path`,
-		"--listen /run/w --control /run/c":                        "of the service's own",
-		"--listen /run/w --control /tmp/w/c":                      "which the service does not see; move it",
-		"--listen /run/w/s --control /run/w/s":                    "both would make",
-		"--listen /run/w/s --also /run/w/c --control /run/w/c":    "give each socket a service of its own",
+		"--listen /run/w --control control":                       `--control: "control": want an absolute path`,
+		"--listen /run/w --control /run/w":                        "both would make",
+		"--listen /run/w --control /run/x/c --also /run/v":        "print units for each socket",
+		"--listen /run/w --metrics unix:/run/metrics":             "want a directory of its own",
+		"--listen /run/w --metrics 127.0.0.1:0":                   "want a port",
+		"--listen /run/w --metrics 0.0.0.0:9436":                  "--metrics-any-address",
+		"--listen /run/w --audit-to /var/log/w/log":               "ask for them with --audit",
+		"--listen /run/w --audit all --audit-to /var/log/w.log":   "want a directory of its own, such as /var/log/w/w.log",
+		"--listen /run/w --config /etc/credrpc/missing.toml":      "no such file",
 		"--listen /run/w --exit-when-idle=-1s":                    "--exit-when-idle",
 	} {
 		if status, out, stderr := result("", append([]string{"unit"}, strings.Fields(args)...)...); status != exitUsage || out != "" || !strings.Contains(stderr, want) {
@@ -201,14 +239,15 @@ func TestUnitSystemCalls(t *testing.T) {
 		t.Fatal("systemd-analyze names no system calls")
 	}
 	for name, flags := range map[string][]string{
-		"whoami":          {"--handler=whoami"},
-		"whoami, sandbox": {"--handler=whoami", "--sandbox"},
-		"watched":         {"--handler=whoami", "--control=DIR/control", "--metrics=unix:DIR/metrics", "--audit=all", "--audit-to=DIR/audit"},
-		"exec":            {"--handler=exec", "--", "/bin/sh", "-c", "date; ls /; cat"},
-		"exec, sandbox":   {"--handler=exec", "--sandbox", "--", "/bin/sh", "-c", "date; ls /; cat"},
+		"whoami":           {"--handler=whoami"},
+		"whoami, sandbox":  {"--handler=whoami", "--sandbox"},
+		"watched":          {"--control=DIR/c", "--metrics=unix:DIR/m", "--audit=all", "--audit-to=DIR/a"},
+		"watched, sandbox": {"--sandbox", "--control=DIR/c", "--metrics=ADDRESS", "--audit=all", "--audit-to=DIR/a"},
+		"exec":             {"--handler=exec", "--", "/bin/sh", "-c", "date; ls /; cat"},
+		"exec, sandbox":    {"--handler=exec", "--sandbox", "--", "/bin/sh", "-c", "date; ls /; cat"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, within("/run/w", flags)...)...)
+			status, unit, stderr := result("", append([]string{"unit", "--listen=/run/s", "--rules=/etc/rules.cdb"}, replace(flags, "DIR", "/run/s.d", "ADDRESS", "127.0.0.1:9436")...)...)
 			if status != exitOK {
 				t.Fatal(stderr)
 			}
@@ -228,10 +267,10 @@ func TestUnitSystemCalls(t *testing.T) {
 	}
 }
 
-// within returns flags with the name of a directory in place of DIR.
-func within(dir string, flags []string) (list []string) {
+// replace replaces placeholders in flags.
+func replace(flags []string, oldnew ...string) (list []string) {
 	for _, flag := range flags {
-		list = append(list, strings.ReplaceAll(flag, "DIR", dir))
+		list = append(list, strings.NewReplacer(oldnew...).Replace(flag))
 	}
 	return list
 }
@@ -245,8 +284,9 @@ func callsOf(t *testing.T, flags []string) map[string]string {
 	dir := tempDir(t)
 	path, trace, rules := filepath.Join(dir, "s"), filepath.Join(dir, "trace"), filepath.Join(dir, "rules.cdb")
 	compileRules(t, rules, "uid/default/allow")
+	flags = replace(flags, "DIR", dir, "ADDRESS", "127.0.0.1:0")
 	n := openNotes(t, path+".n")
-	serve := activated(sandboxCommand(t, 0, append([]string{"serve", "--listen=systemd:", "--rules=" + rules}, within(dir, flags)...)...), "s", []*os.File{unitSocket(t, path, true)}, "NOTIFY_SOCKET="+path+".n", "WATCHDOG_USEC=300000")
+	serve := activated(sandboxCommand(t, 0, append([]string{"serve", "--listen=systemd:", "--rules=" + rules}, flags...)...), "s", []*os.File{unitSocket(t, path, true)}, "NOTIFY_SOCKET="+path+".n", "WATCHDOG_USEC=300000")
 	serve.Args = append([]string{"strace", "-f", "-qq", "-o", trace, serve.Path}, serve.Args[1:]...)
 	var err error
 	if serve.Path, err = exec.LookPath("strace"); err != nil {
@@ -257,6 +297,16 @@ func callsOf(t *testing.T, flags []string) map[string]string {
 	n.await("READY=1")
 	for range 3 {
 		expectCall(t, path, exitOK, "")
+	}
+	if operators := filepath.Join(dir, "c"); slices.Contains(flags, "--control="+operators) {
+		for _, command := range []string{"stats", "pprof cpu 50ms"} {
+			if status, _, stderr := result("", "call", operators, command); status != exitOK {
+				t.Errorf("%s: %d, %q", command, status, stderr)
+			}
+		}
+	}
+	if slices.Contains(flags, "--metrics=unix:"+dir+"/m") {
+		scrape(t, "unix", dir+"/m")
 	}
 	server := tracedChild(t, tk.cmd.Process.Pid)
 	syscall.Kill(server, syscall.SIGHUP)

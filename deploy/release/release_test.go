@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func output(t *testing.T, name string, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), release...)
+	cmd.Env = slices.Concat(os.Environ(), release, []string{"LEVEL=1", "NFPM=" + built.packer})
 	cmd.WaitDelay = time.Second
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -67,7 +68,8 @@ func output(t *testing.T, name string, args ...string) string {
 // built is a release for this architecture, of the directory of the test.
 var built struct {
 	sync.Once
-	dir string
+	dir    string
+	packer string // nfpm
 }
 
 // files returns the path of the release.
@@ -80,6 +82,9 @@ func files(t *testing.T) (dir string) {
 			t.Fatal(err)
 		}
 		built.dir = dir
+		packer := filepath.Join(dir, "bin", "nfpm")
+		output(t, "go", "-C", "../../tools", "build", "-o", packer, "github.com/goreleaser/nfpm/v2/cmd/nfpm")
+		built.packer = packer
 		output(t, "./build", dir, "all", runtime.GOARCH)
 	})
 	if _, err := os.Stat(filepath.Join(built.dir, "SHA256SUMS")); err != nil {
@@ -213,11 +218,18 @@ func TestDebContents(t *testing.T) {
 			"/usr/share/doc/credrpc/examples/rules/uid/0/allow":     file,
 			"/usr/share/doc/credrpc/examples/rules/gid/50/env/ROLE": file,
 			"/usr/lib/sysusers.d/credrpc.conf":                      file,
+			"/usr/lib/systemd/system/credrpc@.socket":               file,
+			"/usr/lib/systemd/system/credrpc@.service":              file,
+			"/etc/apparmor.d/credrpc":                               file,
+			"/usr/share/doc/credrpc/changelog.gz":                   file,
 			"/etc/credrpc/":                                         directory,
 		},
 		"credrpc-chown": {
 			"/usr/libexec/credrpc/credrpc-chownd":                       program,
 			"/usr/bin/credrpc-takeown":                                  program,
+			"/usr/share/man/man1/credrpc-takeown.1.gz":                  file,
+			"/usr/share/man/man8/credrpc-chownd.8.gz":                   file,
+			"/usr/lib/tmpfiles.d/credrpc-chown.conf":                    file,
 			"/usr/lib/systemd/system/credrpc-chown.socket":              file,
 			"/usr/lib/systemd/system/credrpc-chown.service":             file,
 			"/etc/apparmor.d/credrpc-chownd":                            file,
@@ -244,20 +256,45 @@ func TestDebContents(t *testing.T) {
 			}
 		}
 	}
-	installedFrom(t, "../systemd/*.service", "/usr/lib/systemd/system/", contents(t, "credrpc"))
-	installedFrom(t, "../systemd/*.socket", "/usr/lib/systemd/system/", contents(t, "credrpc"))
 }
 
-// installedFrom checks that the files of a pattern are in a directory of a package.
-func installedFrom(t *testing.T, pattern, directory string, contents map[string]string) {
-	t.Helper()
-	sources, err := filepath.Glob(pattern)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, source := range sources {
-		if path := directory + filepath.Base(source); contents[path] == "" {
-			t.Errorf("%s is not there", path)
+// TestPackagedUnits compares units and profiles in the packages with those of the source.
+func TestPackagedUnits(t *testing.T) {
+	need(t, "dpkg-deb")
+	for name, sources := range map[string]map[string]string{
+		"credrpc": {
+			"../systemd/credrpc@.service": "usr/lib/systemd/system/credrpc@.service",
+			"../systemd/credrpc@.socket":  "usr/lib/systemd/system/credrpc@.socket",
+			"../apparmor/credrpc":         "etc/apparmor.d/credrpc",
+		},
+		"credrpc-chown": {
+			"../../examples/chown/deploy/credrpc-chown.service":   "usr/lib/systemd/system/credrpc-chown.service",
+			"../../examples/chown/deploy/credrpc-chown.socket":    "usr/lib/systemd/system/credrpc-chown.socket",
+			"../../examples/chown/deploy/credrpc-chownd.apparmor": "etc/apparmor.d/credrpc-chownd",
+		},
+	} {
+		dir := t.TempDir()
+		output(t, "dpkg-deb", "-x", one(t, name+"_*.deb"), dir)
+		for source, path := range sources {
+			want, err := os.ReadFile(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, path)); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%s: %v; /%s is not %s", name, err, path, source)
+			}
+		}
+		for _, pattern := range []string{"usr/lib/systemd/system/*", "etc/apparmor.d/*"} {
+			found, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range found {
+				relative, err := filepath.Rel(dir, path)
+				if err != nil || !slices.Contains(slices.Collect(maps.Values(sources)), relative) {
+					t.Errorf("%s has /%s, %v", name, relative, err)
+				}
+			}
 		}
 	}
 }
@@ -272,6 +309,9 @@ func TestRPMContents(t *testing.T) {
 			isDirectory := strings.HasSuffix(path, "/")
 			if isDirectory && !strings.Contains(path, "/credrpc") {
 				continue
+			}
+			if strings.HasPrefix(path, "/usr/share/lintian/") || strings.HasSuffix(path, "/changelog.gz") {
+				continue // only Debian's tools ask for it
 			}
 			path = strings.Replace(strings.TrimSuffix(path, "/"), "vendor-completions", "site-functions", 1)
 			want = append(want, fmt.Sprintf("%s %s", path, strings.Replace(mode, "/", " ", 1)))
@@ -291,7 +331,17 @@ func TestRPMContents(t *testing.T) {
 // that RPM distributions have and Debian has not.
 var bookkeeping = regexp.MustCompile(`^(new|changed) /(etc/(passwd|group|shadow|gshadow|subuid|subgid)-|etc/\.pwd\.lock|var/lib/dpkg/|var/lib/rpm/|var/log/|var/cache/man/|var/lib/rpm$|root/\.rpmdb|usr/share/zsh/site-functions$)`)
 
-// TestLife installs the packages, uses them, and removes them without a trace.
+// attackers builds the tests of the example service, which can use the installed one, and
+// returns their path.
+func attackers(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "chown.test")
+	output(t, "go", "test", "-c", "-o", path, "../../examples/chown")
+	return path
+}
+
+// TestLife installs the packages, uses them, and removes them without a trace. The service
+// credrpc-chown is called by two users, allowed, refused and attacked.
 func TestLife(t *testing.T) {
 	if os.Getuid() != 0 {
 		missing(t, "needs root")
@@ -302,6 +352,9 @@ func TestLife(t *testing.T) {
 			packages, err := filepath.Glob(filepath.Join(files(t), pattern))
 			if err != nil || len(packages) != 2 {
 				t.Fatalf("%q, %v", packages, err)
+			}
+			if script == "deb" {
+				packages = append(packages, attackers(t))
 			}
 			args := append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "testdata/lifecycle.sh", "testdata/" + script + ".sh", t.TempDir()}, packages...)
 			for line := range strings.Lines(output(t, "unshare", args...)) {

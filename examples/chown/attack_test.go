@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tries is how often each attack asks.
-const tries = 2000
-
 // hammer asks for paths, n times in all, and returns how often it was answered what.
 func (g *ground) hammer(uid, n int, socket string, paths ...string) map[string]int {
 	g.t.Helper()
@@ -60,7 +57,7 @@ func TestDirectorySwapped(t *testing.T) {
 	g := newGroundIn(t, "/dev/shm") // thousands of files
 	socket, tree := g.serve(), g.tree(alice)
 	var victims, paths []string
-	for i := range tries {
+	for i := range g.tries() {
 		name := fmt.Sprintf("/f%d", i)
 		victims = append(victims, g.file(g.dir+"/outside"+name, 0))
 		g.file(tree+"/d"+name, 0)
@@ -71,7 +68,7 @@ func TestDirectorySwapped(t *testing.T) {
 	g.settle()
 	g.clash([]string{"flip", tree + "/d", tree + "/e"}, func(counts map[string]int) bool {
 		return counts[""] > 0 && count(counts, "symbolic link") > 0
-	}, tries, socket, paths...)
+	}, g.tries(), socket, paths...)
 	for _, victim := range victims {
 		g.want(victim, 0)
 	}
@@ -86,7 +83,7 @@ func TestFileSwapped(t *testing.T) {
 	g.do(os.Symlink(victim, tree+"/g"))
 	g.clash([]string{"flip", tree + "/f", tree + "/g"}, func(counts map[string]int) bool {
 		return counts[""]+count(counts, "changes all the time") > 0 && count(counts, "symbolic link") > 0
-	}, tries/5, socket, "f", "g", "g", "g", "g")
+	}, g.tries()/5, socket, "f", "g", "g", "g", "g")
 	g.want(victim, 0)
 }
 
@@ -100,7 +97,7 @@ func TestHardLinkFlipped(t *testing.T) {
 	g.settle()
 	g.clash([]string{"link", victim, tree + "/f"}, func(counts map[string]int) bool {
 		return count(counts, "2 names") > 0 && count(counts, "no such file") > 0
-	}, tries, socket, "f")
+	}, g.tries(), socket, "f")
 	g.want(victim, 0)
 }
 
@@ -212,8 +209,8 @@ func TestFIFO(t *testing.T) {
 	socket, tree := g.serve(), g.tree(alice)
 	g.do(unix.Mkfifo(tree+"/fifo", 0o666))
 	begin := time.Now()
-	counts := g.hammer(alice, tries, socket, "fifo")
-	if count(counts, "neither a regular file") != tries {
+	counts := g.hammer(alice, g.tries(), socket, "fifo")
+	if count(counts, "neither a regular file") != g.tries() {
 		t.Errorf("answers %v", counts)
 	}
 	if took := time.Since(begin); took > patience/2 {

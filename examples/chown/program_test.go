@@ -23,19 +23,29 @@ import (
 // builtDir has the programs, once they are built; set by built.
 var builtDir string
 
-// built builds the programs as they are shipped, and returns their directory.
-var built = sync.OnceValues(func() (string, error) {
+// built builds the programs as they are shipped.
+var built = sync.OnceValue(func() error {
 	var err error
 	if builtDir, err = os.MkdirTemp("", "chown"); err != nil {
-		return "", err
+		return err
 	}
 	build := exec.Command("go", "build", "-o", builtDir, "./credrpc-chownd", "./credrpc-takeown")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the programs: %w: %s", err, out)
+		return fmt.Errorf("build the programs: %w: %s", err, out)
 	}
-	return builtDir, os.Chmod(builtDir, 0o755)
+	return os.Chmod(builtDir, 0o755)
 })
+
+// path returns the path of a program, which is built or installed.
+func (g *ground) path(name string) string {
+	g.t.Helper()
+	if isInstalled() {
+		return installed[name]
+	}
+	g.do(built())
+	return filepath.Join(builtDir, name)
+}
 
 // A daemon is a running credrpc-chownd.
 type daemon struct {
@@ -97,28 +107,42 @@ func (d *daemon) end() {
 // rules makes rules that let alice and bob call, and returns their path.
 func (g *ground) rules() string {
 	for _, uid := range []int{alice, bob} {
-		// access(2), with which rules are looked at, knows no capabilities.
-		g.do(os.Chmod(g.file(fmt.Sprintf("%s/rules/uid/%d/allow", g.dir, uid), 0), 0o644))
+		g.allow(uid)
+	}
+	return g.rulesPath()
+}
+
+func (g *ground) rulesPath() string {
+	if isInstalled() {
+		return installedRules
 	}
 	return g.dir + "/rules"
+}
+
+// allow makes a rule that lets a user call, until the end of the test.
+func (g *ground) allow(uid int) {
+	g.t.Helper()
+	rule := g.file(fmt.Sprintf("%s/uid/%d/allow", g.rulesPath(), uid), 0)
+	g.do(os.Chmod(rule, 0o644)) // access(2), with which rules are looked at, knows no capabilities
+	g.t.Cleanup(func() { os.RemoveAll(filepath.Dir(rule)) })
 }
 
 // chownd is the command line of the daemon, without a socket.
 func (g *ground) chownd() []string {
 	g.t.Helper()
-	dir, err := built()
-	g.do(err)
-	return []string{dir + "/credrpc-chownd", "--base", g.base, "--from", "root", "--rules", g.rules()}
+	return []string{g.path("credrpc-chownd"), "--base", g.base, "--from", "root", "--rules", g.rules()}
 }
 
 // takeown runs the client as a user, and returns its exit status and all that it says.
 func (g *ground) takeown(uid int, socket string, files ...string) (int, string) {
 	g.t.Helper()
-	dir, err := built()
-	g.do(err)
 	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, dir+"/credrpc-takeown", append([]string{"--base", g.base, "--socket", socket}, files...)...)
+	cmd := exec.CommandContext(ctx, g.path("credrpc-takeown"))
+	if !isInstalled() { // where it finds both by itself
+		cmd.Args = append(cmd.Args, "--base", g.base, "--socket", socket)
+	}
+	cmd.Args = append(cmd.Args, files...)
 	cmd.SysProcAttr, cmd.Dir = as(uid), "/"
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -130,9 +154,13 @@ func (g *ground) takeown(uid int, socket string, files ...string) (int, string) 
 
 // runDir makes the directory of a socket, which belongs to the user who makes that.
 func (g *ground) runDir(owner int) (socket string) {
-	g.do(os.Mkdir(g.dir+"/run", 0o755))
-	g.do(os.Chown(g.dir+"/run", owner, owner))
-	return g.dir + "/run/s"
+	socket = g.dir + "/run/s"
+	if isInstalled() {
+		socket = installedSocket
+	}
+	g.do(os.MkdirAll(filepath.Dir(socket), 0o755))
+	g.do(os.Chown(filepath.Dir(socket), owner, owner))
+	return socket
 }
 
 // TestPrograms has users take files from the daemon as root starts it.
@@ -178,6 +206,8 @@ func TestPrograms(t *testing.T) {
 	}
 	d.await(`"reason":"access","peer":{"pid":`)
 	g.garbage(socket)
+	g.do(d.cmd.Process.Signal(syscall.SIGHUP))
+	d.await("SIGHUP: the rules are loaded")
 	if status, says := g.takeown(bob, socket, bobs); status != 0 {
 		t.Errorf("after garbage: exit status %d, %s", status, says)
 	}
@@ -188,10 +218,10 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-// garbage sends what is no request, as root, whom a rule allows meanwhile.
+// garbage sends what is no request, as root, whom a rule allows from then on.
 func (g *ground) garbage(socket string) {
 	g.t.Helper()
-	allow := g.file(g.dir+"/rules/uid/0/allow", 0)
+	g.allow(0)
 	c := client.Client{Path: socket}
 	path5000 := long(5000)
 	for payload, want := range map[string]string{
@@ -216,7 +246,6 @@ func (g *ground) garbage(socket string) {
 		g.do(err)
 		g.do(conn.Close())
 	}
-	g.do(os.Remove(allow))
 }
 
 // TestAsInUnit has the daemon as the units start it: a user of its own with two capabilities,
@@ -252,16 +281,23 @@ func TestAsInUnit(t *testing.T) {
 	d.end()
 }
 
+// activate starts the daemon by the first connection to its socket.
+func (g *ground) activate(command ...string) (d *daemon, socket string) {
+	g.t.Helper()
+	activate := program(g.t, "systemd-socket-activate", "systemd")
+	socket = g.runDir(0)
+	d = g.startDaemon(func(*exec.Cmd) {}, append([]string{activate, "-l", socket}, command...)...)
+	d.await("Listening on")
+	g.do(os.Chmod(socket, 0o666))
+	return d, socket
+}
+
 // TestSocketActivated has the socket made by another program, which does not ask for
 // credentials as a socket unit with PassCredentials=yes does. The first caller, who is
 // there before the daemon, is served all the same.
 func TestSocketActivated(t *testing.T) {
 	g := newGround(t)
-	activate := program(t, "systemd-socket-activate", "systemd")
-	socket := g.runDir(0)
-	d := g.startDaemon(func(*exec.Cmd) {}, append([]string{activate, "-l", socket}, g.chownd()...)...)
-	d.await("Listening on")
-	g.do(os.Chmod(socket, 0o666))
+	d, socket := g.activate(g.chownd()...)
 	file := g.file(g.tree(alice)+"/f", 0)
 	early := g.file(g.tree(alice)+"/early", 0)
 	if status, says := g.takeown(alice, socket, early); status != 0 {
@@ -282,8 +318,6 @@ func TestSocketActivated(t *testing.T) {
 // TestUsage has the daemon started wrong.
 func TestUsage(t *testing.T) {
 	g := newGround(t)
-	dir, err := built()
-	g.do(err)
 	rules := g.rules()
 	good := []string{"--base", g.base, "--from", "0", "--rules", rules}
 	for _, c := range []struct {
@@ -303,7 +337,7 @@ func TestUsage(t *testing.T) {
 		{append(good, "--rules", g.dir+"/missing"), 1, "no such file"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		cmd := exec.CommandContext(ctx, dir+"/credrpc-chownd", c.args...)
+		cmd := exec.CommandContext(ctx, g.path("credrpc-chownd"), c.args...)
 		out, _ := cmd.CombinedOutput()
 		cancel()
 		if status := cmd.ProcessState.ExitCode(); status != c.status || !strings.Contains(string(out), c.says) {

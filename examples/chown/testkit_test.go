@@ -68,10 +68,14 @@ type ground struct {
 
 func newGround(t testing.TB) *ground { return newGroundIn(t, "") }
 
-// newGroundIn makes a ground in a directory, or in that of temporary files.
+// newGroundIn makes a ground in a directory, or in that of temporary files. That of the
+// installed service is where the package has it.
 func newGroundIn(t testing.TB, parent string) *ground {
 	t.Helper()
 	needRoot(t)
+	if isInstalled() {
+		parent = filepath.Dir(installedBase)
+	}
 	dir, err := os.MkdirTemp(parent, "chown")
 	if err != nil {
 		t.Fatal(err)
@@ -79,9 +83,14 @@ func newGroundIn(t testing.TB, parent string) *ground {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &ground{t: t, dir: dir, base: filepath.Join(dir, "base")}
 	g.do(os.Chmod(dir, 0o755))
-	g.do(os.Mkdir(g.base, 0o755))
+	if isInstalled() {
+		g.base = installedBase
+	} else {
+		g.do(os.Mkdir(g.base, 0o755))
+	}
 	for _, uid := range []int{alice, bob} {
 		g.do(os.Mkdir(g.tree(uid), 0o700))
+		t.Cleanup(func() { os.RemoveAll(g.tree(uid)) })
 		g.do(os.Chown(g.tree(uid), uid, uid))
 	}
 	return g
@@ -136,9 +145,22 @@ func (g *ground) service() *Service {
 	return s
 }
 
-// serve serves the service in this process, without rules and rates, and returns its socket.
+// tries is how often each attack asks. The installed service lets a user ask 500 times, and
+// then 50 times a second.
+func (g *ground) tries() int {
+	if isInstalled() {
+		return 250
+	}
+	return 2000
+}
+
+// serve serves the service in this process, without rules and rates, or starts the
+// installed one, and returns its socket.
 func (g *ground) serve() string {
 	g.t.Helper()
+	if isInstalled() {
+		return g.serveInstalled()
+	}
 	path := filepath.Join(g.dir, "s")
 	ready := make(chan struct{})
 	srv := &server.Server{Handler: g.service(), Mode: 0o666, Ready: func() { close(ready) }}

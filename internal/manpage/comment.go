@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// WriteComment writes the page of a program from its package comment, for a program
-// whose command line kong does not parse. The first sentence of the comment must be
+// WriteComment writes the page of a program, in a section of the manual, from its package
+// comment, for a program whose command line kong does not parse. The first sentence of the comment must be
 // "Command NAME" and what it does; headings become sections.
-func WriteComment(w io.Writer, name, text string) error {
+func WriteComment(w io.Writer, name, section, text string) error {
 	doc := new(comment.Parser).Parse(text)
 	p := new(page)
-	p.macro("TH", strings.ToUpper(name), "1", "", name, "User Commands")
+	p.macro("TH", strings.ToUpper(name), section, "", name, map[string]string{"1": "User Commands", "8": "System Administration"}[section])
 	p.macro("SH", "NAME")
 	synopsis := strings.TrimPrefix(firstSentence(text), "Command "+name+" ")
 	p.line(escape(name) + ` \- ` + escape(synopsis))

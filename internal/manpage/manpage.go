@@ -17,6 +17,7 @@ type Section struct {
 func Write(w io.Writer, app *kong.Application, sections Sections) error {
 	p := new(page)
 	p.macro("TH", strings.ToUpper(app.Name), "1", "", app.Name, "User Commands")
+	p.line(".ad l") // there is nothing to stretch in a line that is one long list
 	p.macro("SH", "NAME")
 	p.line(escape(app.Name) + ` \- ` + escape(strings.TrimSuffix(app.Help, ".")))
 	p.macro("SH", "SYNOPSIS")
@@ -90,6 +91,7 @@ func (p *page) flag(flag *kong.Flag) {
 	name, value, takesValue := strings.Cut(flag.String(), "=")
 	term := `\fB` + escape(name) + `\fR`
 	if takesValue {
+		// A long list may be broken after its commas.
 		term += `=\fI` + strings.ReplaceAll(escape(value), ",", `,\:`) + `\fR`
 	}
 	p.item(term, flag.Help)

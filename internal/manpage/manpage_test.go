@@ -43,6 +43,7 @@ func written(t *testing.T) string {
 
 func TestWrite(t *testing.T) {
 	const want = `.TH "TOOL" "1" "" "tool" "User Commands"
+.ad l
 .SH "NAME"
 tool \- Does things
 .SH "SYNOPSIS"
@@ -102,7 +103,7 @@ Any other is bad, see [os.Exit].
 func writtenComment(t *testing.T) string {
 	t.Helper()
 	var b strings.Builder
-	if err := WriteComment(&b, "tool", packageComment); err != nil {
+	if err := WriteComment(&b, "tool", "1", packageComment); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -20,15 +20,17 @@ type Settings struct {
 
 	Mode, Owner, Group string // of the sockets; "" is 0600 and root
 
-	EnvironmentFlags string // path of a file that sets CREDRPC_FLAGS, further flags; or ""
-
+	Config   string // path of the file of settings that Flags name, or ""
 	Rules    string // path of the rules, or ""
 	Programs bool   // programs may be run
 	Sandbox  bool   // the service gives up by itself what it does not need
 
+	Makes   []string // paths of sockets that the service makes: of operators, for metrics
+	Log     string   // path of a file that the service makes and appends to, or ""
+	Journal bool     // the service writes to the journal's own socket
+	Address string   // at which the service listens for TCP connections, such as 127.0.0.1:9436; or ""
+
 	Read, Write, Execute []string // further paths
-	Makes                []string // directories of the service's own, in which it makes files and sockets
-	Journal              bool     // it writes to systemd's journal by itself
 	Capabilities         []string // that are kept
 
 	MaxCalls int           // of each socket
@@ -45,17 +47,6 @@ type File struct {
 // hidden are the directories that the service does not have, or has others of.
 var hidden = []string{"/home", "/root", "/run/user", "/tmp", "/var/tmp", "/boot"}
 
-// shared are the directories in which everybody has files: a service that may write there
-// could replace those of others.
-var shared = []string{"/", "/etc", "/opt", "/run", "/srv", "/usr", "/var", "/var/cache", "/var/lib", "/var/log", "/var/run"}
-
-// Directories below which systemd makes those of a service. See RuntimeDirectory= in
-// systemd.exec(5).
-const (
-	runtimeDirectories = "/run/"
-	logDirectories     = "/var/log/"
-)
-
 // systemPrograms are where programs and their libraries are.
 const systemPrograms = "/usr -/bin -/sbin -/lib -/lib32 -/lib64"
 
@@ -63,20 +54,25 @@ const systemPrograms = "/usr -/bin -/sbin -/lib -/lib32 -/lib64"
 var templates embed.FS
 
 // Deploy returns the settings of the units under deploy: a template, of which each
-// instance has its flags in a file.
+// instance has its settings in a file. What a file may ask for cannot be known here: those
+// of Deploy let it have programs, a sandbox, and sockets and a log in directories of the
+// instance.
 func Deploy() Settings {
 	return Settings{
-		Name:             "credrpc@",
-		Program:          "/usr/bin/credrpc",
-		EnvironmentFlags: "/etc/credrpc/" + Instance + ".flags",
-		Sockets:          []string{"/run/credrpc/" + Instance + ".sock"},
-		Mode:             "0666",
-		Rules:            "/etc/credrpc/" + Instance,
-		Programs:         true,
-		Makes:            []string{"/run/credrpc/" + Instance, "/var/log/credrpc/" + Instance},
-		Journal:          true,
-		MaxCalls:         4096,
-		Timeout:          30 * time.Second,
+		Name:     "credrpc@",
+		Program:  "/usr/bin/credrpc",
+		Flags:    []string{"--config=/etc/credrpc/" + Instance + ".toml"},
+		Sockets:  []string{"/run/credrpc/" + Instance + ".sock"},
+		Mode:     "0666",
+		Config:   "/etc/credrpc/" + Instance + ".toml",
+		Rules:    "/etc/credrpc/" + Instance,
+		Programs: true,
+		Sandbox:  true,
+		Makes:    []string{"/run/credrpc/" + Instance + "/control.sock", "/run/credrpc/" + Instance + "/metrics.sock"},
+		Log:      "/var/log/credrpc/" + Instance + "/audit.log",
+		Journal:  true,
+		MaxCalls: 4096,
+		Timeout:  30 * time.Second,
 	}
 }
 
@@ -149,25 +145,19 @@ func (s Settings) check() error {
 			}
 		}
 	}
-	for _, dir := range s.Makes {
-		if slices.Contains(shared, filepath.Clean(dir)) {
-			return fmt.Errorf("%q has files of others, which the service could replace; want a directory of the service's own, such as /run/NAME or /var/log/NAME", dir)
-		}
-		if strings.Contains(dir, ":") {
-			return fmt.Errorf("%q: want a directory without a colon", dir)
-		}
-	}
 	if strings.ContainsAny(s.Program, `$"' \`) {
 		return fmt.Errorf("%q: want a path without quotes, spaces, backslashes and $", s.Program)
 	}
-	return nil
+	return s.checkMade()
 }
 
 // paths returns all that the service has to reach in the file system.
 func (s Settings) paths() []string {
-	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute, s.Makes)
-	if s.Rules != "" {
-		paths = append(paths, s.Rules)
+	paths := slices.Concat([]string{s.Program}, s.Read, s.Write, s.Execute, s.made())
+	for _, path := range []string{s.Config, s.Rules} {
+		if path != "" {
+			paths = append(paths, path)
+		}
 	}
 	if len(s.Command) > 0 {
 		paths = append(paths, s.Command[0])
@@ -180,9 +170,6 @@ func (s Settings) ExecStart() string {
 	words := []string{line(s.Program), "serve", "--listen=systemd:"}
 	for _, flag := range s.Flags {
 		words = append(words, arg(flag))
-	}
-	if s.EnvironmentFlags != "" {
-		words = append(words, "$CREDRPC_FLAGS")
 	}
 	if len(s.Command) > 0 {
 		words = append(words, "--")
@@ -206,30 +193,6 @@ func (s Settings) ExecPaths() string {
 		words = append(words, word(path))
 	}
 	return strings.Join(words, " ")
-}
-
-// RuntimeDirectories and LogDirectories return those of Makes that systemd makes, by their
-// names below its own.
-func (s Settings) RuntimeDirectories() string { return below(runtimeDirectories, s.Makes) }
-func (s Settings) LogDirectories() string     { return below(logDirectories, s.Makes) }
-
-// below returns the rest of paths that begin with a prefix.
-func below(prefix string, paths []string) string {
-	var words []string
-	for _, path := range paths {
-		if name, ok := strings.CutPrefix(path, prefix); ok {
-			words = append(words, word(name))
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// Writable returns what exists and may be written to.
-func (s Settings) Writable() []string {
-	made := func(path string) bool {
-		return strings.HasPrefix(path, runtimeDirectories) || strings.HasPrefix(path, logDirectories)
-	}
-	return slices.Concat(s.Write, slices.DeleteFunc(slices.Clone(s.Makes), made))
 }
 
 // Descriptors returns how many descriptors the process may have open: connections, those

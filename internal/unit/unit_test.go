@@ -74,10 +74,20 @@ func several() map[string]Settings {
 	program.Read, program.Write = []string{"/srv/data with space", "/srv/[a]*{b}?"}, []string{`/srv/out "put"`, "/srv/100%"}
 	program.Execute = []string{"/opt/dates"}
 	program.Rules = "/etc/dates/the rules@{HOME}"
-	program.Makes, program.Journal = []string{"/run/dates", "/run/dates/a b", "/var/log/100%", "/srv/log/dates"}, true
 	sandbox := plain
 	sandbox.Name, sandbox.Sandbox, sandbox.Capabilities = "chown", true, []string{"CAP_CHOWN", "CAP_FOWNER"}
-	return map[string]Settings{"template": Deploy(), "plain": plain, "program": program, "sandbox": sandbox}
+	watched := program
+	watched.Name, watched.Config, watched.Journal = "watched", "/etc/watched/the settings 100%.toml", true
+	watched.Makes = []string{"/run/watched/a b/control.sock", "/run/dates/metrics.sock", "/srv/sockets/100%"}
+	watched.Log = "/var/log/watched/100% audit.log"
+	address := plain
+	address.Name, address.Address = "address", "127.0.0.1:9436"
+	localhost := program
+	localhost.Name, localhost.Address = "localhost", "localhost:9436"
+	return map[string]Settings{
+		"template": Deploy(), "plain": plain, "program": program, "sandbox": sandbox,
+		"watched": watched, "address": address, "localhost": localhost,
+	}
 }
 
 // write writes the files of s, with the program that is there, and returns their paths.
@@ -196,6 +206,55 @@ func TestNothingTwice(t *testing.T) {
 	}
 }
 
+// TestMade checks who makes which directory, and what may be written.
+func TestMade(t *testing.T) {
+	settings := several()
+	for name, want := range map[string][]string{
+		"plain": {"PrivateNetwork=yes", "IPAddressDeny=any", "RestrictAddressFamilies=AF_UNIX"},
+		"watched": {
+			`RuntimeDirectory="watched/a b"`, "LogsDirectory=watched", "PrivateNetwork=yes",
+			"ReadWritePaths=/run/dates", "ReadWritePaths=/srv/sockets", // the first is the socket unit's
+		},
+		"template":  {"RuntimeDirectory=credrpc/%i", "LogsDirectory=credrpc/%i"},
+		"address":   {"IPAddressDeny=any", "IPAddressAllow=localhost", "SocketBindDeny=any", "SocketBindAllow=tcp:9436", "RestrictAddressFamilies=AF_UNIX AF_INET"},
+		"localhost": {"IPAddressAllow=localhost", "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6"},
+	} {
+		text := files(t, settings[name])[1].Text
+		for _, line := range want {
+			if !strings.Contains(text, "\n"+line+"\n") {
+				t.Errorf("%s: there is no line %q in\n%s", name, line, text)
+			}
+		}
+		if address := settings[name].Address; (address != "") == strings.Contains(text, "\nPrivateNetwork=yes\n") {
+			t.Errorf("%s: address %q, and\n%s", name, address, text)
+		}
+	}
+	everywhere := settings["plain"]
+	for _, everywhere.Address = range []string{":9436", "0.0.0.0:9436", "[2001:db8::1]:9436"} {
+		text := files(t, everywhere)[1].Text
+		if strings.Contains(text, "IPAddressDeny") || !strings.Contains(text, "SocketBindAllow=tcp:9436") {
+			t.Errorf("%s: %s", everywhere.Address, text)
+		}
+	}
+	for what, profile := range map[string]string{
+		`  "/run/watched/a b/control.sock" rw,`:       files(t, settings["watched"])[2].Text,
+		`  "/run/watched/a b/control.sock.lock" rwk,`: files(t, settings["watched"])[2].Text,
+		`  "/var/log/watched/100% audit.log" rw,`:     files(t, settings["watched"])[2].Text,
+		`  "/etc/watched/the settings 100%.toml" r,`:  files(t, settings["watched"])[2].Text,
+		"  /run/systemd/journal/socket w,":            files(t, settings["watched"])[2].Text,
+		"  network inet stream,":                      files(t, settings["address"])[2].Text,
+		"  network inet6 stream,":                     files(t, settings["localhost"])[2].Text,
+		"  deny network inet,\n  deny network inet6,": files(t, settings["watched"])[2].Text,
+	} {
+		if !strings.Contains(profile, what+"\n") {
+			t.Errorf("there is no line %q in\n%s", what, profile)
+		}
+	}
+	if profile := files(t, settings["plain"])[2].Text; strings.Contains(profile, "bind") || strings.Contains(profile, "journal") {
+		t.Errorf("it may make sockets, or write to the journal:\n%s", profile)
+	}
+}
+
 // TestEscape writes what means something to systemd and to AppArmor.
 func TestEscape(t *testing.T) {
 	for _, tt := range []struct{ in, line, arg, glob string }{
@@ -236,6 +295,15 @@ func TestUnwritable(t *testing.T) {
 		"credrpc with spaces":    func(s *Settings) { s.Program = "/usr/my bin/credrpc" },
 		"capability":             func(s *Settings) { s.Capabilities = []string{"CAP_CHOWN\nUser=nobody"} },
 		"group":                  func(s *Settings) { s.Group = "adm\n" },
+		"settings at home":       func(s *Settings) { s.Config = "/home/me/date.toml" },
+		"relative socket":        func(s *Settings) { s.Makes = []string{"control.sock"} },
+		"socket in /tmp":         func(s *Settings) { s.Makes = []string{"/tmp/date/control.sock"} },
+		"socket in /run":         func(s *Settings) { s.Makes = []string{"/run/control.sock"} },
+		"socket in a link":       func(s *Settings) { s.Makes = []string{"/var/run/date/control.sock"} },
+		"directory with a colon": func(s *Settings) { s.Makes = []string{"/run/date:link/control.sock"} },
+		"any port":               func(s *Settings) { s.Address = "127.0.0.1:0" },
+		"log in /var/log":        func(s *Settings) { s.Log = "/var/log/date.log" },
+		"another line for a log": func(s *Settings) { s.Log = "/var/log/date/x\nUser=nobody" },
 		"another line for rules": func(s *Settings) { s.Rules = "/etc/x\n/** rw," },
 	} {
 		s := several()["plain"]

@@ -4,10 +4,20 @@ set -eu
 script=$1 space=$2
 shift 2
 mount -t tmpfs tmpfs "$space"
-mkdir "$space/upper" "$space/work" "$space/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$space/upper,workdir=$space/work" "$space/root"
-mount -t proc proc "$space/root/proc"
-mount --rbind /dev "$space/root/dev"
+layer() { # NAME LOWER ROOT: a copy of LOWER at ROOT, what changes in it at NAME
+	mkdir "$space/$1" "$space/$1.work" "$3"
+	mount -t overlay overlay -o "lowerdir=$2,upperdir=$space/$1,workdir=$space/$1.work" "$3"
+	mount -t proc proc "$3/proc"
+	mount --rbind /dev "$3/dev"
+}
+lower=/ before=/
+if dpkg -s credrpc >/dev/null 2>&1; then # begin without
+	layer without / "$space/before"
+	chroot "$space/before" dpkg --purge credrpc credrpc-chown >&2
+	lower=$space/without:/ before=$space/before
+fi
+layer upper "$lower" "$space/root"
+mount -t tmpfs tmpfs "$space/root/run" # which no system keeps
 mkdir "$space/root/packages"
 cp "$@" "$script" "$space/root/packages/"
 chroot "$space/root" sh -eu "/packages/${script##*/}" >&2
@@ -16,9 +26,9 @@ cd "$space/upper"
 find . -printf '%P\n' | while read -r path; do
 	if [ -c "$path" ]; then # how overlayfs notes what was deleted
 		echo "deleted /$path"
-	elif [ ! -e "/$path" ]; then
+	elif [ ! -e "$before/$path" ]; then
 		echo "new /$path"
-	elif [ -f "$path" ] && ! cmp -s "$path" "/$path"; then
+	elif [ -f "$path" ] && ! cmp -s "$path" "$before/$path"; then
 		echo "changed /$path"
 	fi
 done

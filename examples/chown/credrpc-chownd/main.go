@@ -1,13 +1,41 @@
-// Command credrpc-chownd gives users files in their own trees: see package
-// credrpc/examples/chown.
+// Command credrpc-chownd gives users files in their own trees. It is the service of
+// credrpc-takeown(1), and the example of package credrpc:
 //
 //	credrpc-chownd --base /srv/chown --from root --rules /etc/credrpc/chown/rules
 //
+// A caller names a file below the directory of his number, such as
+// /srv/chown/1000/report. If it belongs to a user of --from, is a regular file or a
+// directory, has one name and no set-id bit, it becomes his. Links are not followed.
+//
 // It serves the socket that a socket unit hands over (sd_listen_fds(3)), or makes that of
-// --listen. SIGTERM and SIGINT end it when what is in flight is answered. Exit status:
-// 0 ended by a signal, 1 failed, 2 wrong usage. Standard error gets a line of JSON for
-// every request that reaches the service, for those that are refused before, up to a
-// hundred a second, and for what else there is to know.
+// --listen. Before the first call it gives up all but the capabilities CAP_CHOWN and
+// CAP_DAC_READ_SEARCH and reading the rules. Standard error gets a line of JSON for every
+// request that reaches the service, for those that are refused before, up to a hundred a
+// second, and for what else there is to know.
+//
+// # Options
+//
+// These are needed, but for the last:
+//
+//   - --base DIRECTORY: of the users' trees, which are named by their numbers. It belongs
+//     to root. Best is a mount of its own.
+//   - --from USER: whose files may be taken, by name or number. May be given several times.
+//   - --rules PATH: who may call, a directory or a compiled file of credrpc(1). Everybody
+//     must be able to read it, unless the service is root.
+//   - --listen PATH: the socket to make, if a socket unit hands none over.
+//
+// # Signals
+//
+// SIGTERM and SIGINT end it when what is in flight is answered. SIGHUP loads a file of
+// rules; if that fails those in force stay. A directory of rules is read at every call.
+//
+// # Exit status
+//
+// 0 ended by a signal, 1 failed, 2 wrong usage.
+//
+// # See also
+//
+// credrpc-takeown(1), credrpc(1)
 package main
 
 import (
@@ -108,24 +136,37 @@ func userID(name string) (uint32, error) {
 
 // run serves until a signal arrives, then answers what is in flight.
 func run(o options, log *slog.Logger) error {
+	rules, err := accessdb.Open(o.rules, accessdb.Options{Logger: log})
+	if err != nil {
+		return err
+	}
+	defer rules.Close()
 	refusals, err := logRefusals(os.Stderr, log)
 	if err != nil {
 		return err
 	}
 	defer end(refusals, log)
-	srv, err := newServer(o, log)
+	srv, err := newServer(o, rules, log)
 	if err != nil {
 		return err
 	}
 	srv.Ended = refusals.Ended
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	defer signal.Stop(hangUps)
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() { served <- serve(srv, o.listen) }()
-	select {
-	case err := <-served:
-		return err
-	case <-stop.Done():
+	for stopping := false; !stopping; {
+		select {
+		case err := <-served:
+			return err
+		case <-hangUps:
+			reload(rules, log)
+		case <-stop.Done():
+			stopping = true
+		}
 	}
 	ctx, cancelShutdown := context.WithTimeout(context.Background(), srv.CallTimeout+server.DefaultRequestTimeout)
 	defer cancelShutdown()
@@ -134,6 +175,15 @@ func run(o options, log *slog.Logger) error {
 		return end
 	}
 	return err
+}
+
+// reload does what SIGHUP asks for.
+func reload(rules *accessdb.DB, log *slog.Logger) {
+	if err := rules.Reload(); err != nil {
+		log.Error("SIGHUP: the rules in force stay", "error", err.Error())
+		return
+	}
+	log.Info("SIGHUP: the rules are loaded")
 }
 
 // logRefusals returns a log of requests that do not reach the service, such as those of whom
@@ -155,12 +205,8 @@ func end(refusals *audit.Log, log *slog.Logger) {
 
 // newServer makes the server. Its limits are what users who take files by hand or from
 // a script can use; see [server.Server].
-func newServer(o options, log *slog.Logger) (*server.Server, error) {
+func newServer(o options, rules *accessdb.DB, log *slog.Logger) (*server.Server, error) {
 	service, err := chown.New(o.base, o.from, log)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := accessdb.Open(o.rules, accessdb.Options{Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,24 @@
-// Command credrpc-takeown makes files in the caller's tree the caller's own: see package
-// credrpc/examples/chown.
+// Command credrpc-takeown makes files in the caller's tree the caller's own. It asks the
+// service credrpc-chownd(8) for each, which knows from the kernel who asks:
 //
 //	credrpc-takeown /srv/chown/1000/out/report.pdf
 //
-// Exit status: 0 all are the caller's, 1 the service refused one or more, 2 wrong usage,
-// 3 the service could not be reached, was too slow, or broke the protocol.
+// For each file it prints the owner and group before and after, by number.
+//
+// # Options
+//
+//   - --socket PATH: of the service (/run/credrpc/chown.sock).
+//   - --base DIRECTORY: of the users' trees, as the service has it (/srv/chown).
+//   - --timeout DURATION: for each file (30s).
+//
+// # Exit status
+//
+// 0 all are the caller's, 1 the service refused one or more, 2 wrong usage, 3 the service
+// could not be reached, was too slow, or broke the protocol.
+//
+// # See also
+//
+// credrpc-chownd(8)
 package main
 
 import (
