@@ -62,12 +62,13 @@ func TestEnded(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			var all ends
-			allowed := true
+			var allowed atomic.Bool
+			allowed.Store(true)
 			rule := accessdb.Result{Decision: accessdb.Allow, Key: accessdb.Key{Kind: accessdb.KeyUIDDefault}}
 			srv := &Server{
 				Handler: obedient, HandlerOnLoop: kind.onLoop, CallTimeout: 100 * time.Millisecond, MaxRequest: 100,
 				Access: checkFunc(func(uint32, uint32) (accessdb.Result, error) {
-					if !allowed {
+					if !allowed.Load() {
 						return accessdb.Result{Decision: accessdb.Deny, Key: rule.Key}, nil
 					}
 					return rule, nil
@@ -98,7 +99,7 @@ func TestEnded(t *testing.T) {
 				{"not allowed", nil, OutcomeRefused, RefusedAccess, false, 4 + len(accessText)},
 			}
 			for i, row := range rows {
-				allowed = row.reason != RefusedAccess
+				allowed.Store(row.reason != RefusedAccess)
 				begin := time.Now()
 				c := dial(t, path)
 				c.Write(row.send)
@@ -116,7 +117,7 @@ func TestEnded(t *testing.T) {
 					Peer: who, Sender: sender, Access: rule, Outcome: row.outcome, Reason: row.reason, TimedOut: row.late,
 					BytesIn: len(row.send), BytesOut: row.out, Duration: r.Duration,
 				}
-				if !allowed {
+				if !allowed.Load() {
 					want.Access.Decision = accessdb.Deny
 				}
 				if fmt.Sprint(r) != fmt.Sprint(want) {
