@@ -88,12 +88,13 @@ func (a *abandoned) hangUp(text string) {
 	if a.mode == sys.Raw {
 		sys.Close(a.fd, sys.Raw)
 		l.run.madeRoom()
-		return
+	} else {
+		sys.ShutdownWrite(a.fd)
 	}
-	sys.ShutdownWrite(a.fd)
+	l.run.watch.letGo(a.conn)
 }
 
-// buryAbandoned ends an abandoned call whose handler has returned.
+// buryAbandoned ends an abandoned call that is hung up and whose handler has returned.
 func (l *loop) buryAbandoned(c *conn) {
 	if c.mode == sys.Yield {
 		l.close1(c)
