@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -110,12 +111,23 @@ func (l *loop) observe(r CallRecord) {
 	}
 }
 
+// errEndedExited ends the server, whose leader may have ended.
+var errEndedExited = errors.New("server: Ended called runtime.Goexit")
+
 // tell calls Ended. What it panics with is logged: the call has ended.
 func (s *serving) tell(r CallRecord) {
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			s.logPanic("Ended panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		if returned {
+			return
 		}
+		p := recover()
+		if p == nil { // this goroutine ends
+			s.fail(errEndedExited)
+			return
+		}
+		s.logPanic("Ended panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}()
 	s.tellEnd(r)
+	returned = true
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -213,5 +215,68 @@ func TestLatencyBuckets(t *testing.T) {
 	}
 	if n != 1 || since.Count() != 1 || since.Sum != time.Hour || earlier.Count() != 1000 {
 		t.Errorf("since then %d buckets, %d calls, %v", n, since.Count(), since.Sum)
+	}
+}
+
+// TestEndedCloses has the hook close the server, also when that is closing already and
+// tells it of the calls that this ends.
+func TestEndedCloses(t *testing.T) {
+	var srv *Server
+	var told atomic.Int32
+	srv = &Server{Handler: obedient, Ended: func(r CallRecord) {
+		if told.Add(1); r.Outcome != OutcomeEmpty {
+			srv.Close()
+		}
+	}}
+	path := start(t, srv)
+	c := dial(t, path)
+	c.Write(request(nil)[:3])
+	eventually(t, "it is accepted", func() bool { return srv.Stats().InFlight == 1 })
+	closed := make(chan struct{})
+	go func() {
+		srv.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatal("Close does not return") // nor will what follows the test
+	}
+	<-running(srv).stopped
+	if stats := srv.Stats(); stats.Refused[RefusedClosing] != 1 || uint64(told.Load()) != stats.Accepted {
+		t.Errorf("told of %d: %+v", told.Load(), stats)
+	}
+}
+
+// TestEndedExits has the hook end the goroutine that calls it, which is that of a leader,
+// a deposed worker, or a timer: the server ends, and says why.
+func TestEndedExits(t *testing.T) {
+	for _, payload := range []string{"x", "slow", "late"} {
+		srv := &Server{Handler: obedient, CallTimeout: 50 * time.Millisecond, Loops: 1, Ended: func(r CallRecord) {
+			if r.Outcome != OutcomeEmpty {
+				runtime.Goexit()
+			}
+		}}
+		path := socketPath(t)
+		served := make(chan error, 1)
+		go func() { served <- srv.ListenAndServe(path) }()
+		awaitListening(t, path, served)
+		c := dial(t, path)
+		c.Write(request([]byte(payload)))
+		select {
+		case err := <-served:
+			if err != errEndedExited {
+				t.Errorf("%s: Serve returns %v", payload, err)
+			}
+			<-running(srv).stopped
+		case <-time.After(patience):
+			t.Fatalf("%s: the server goes on without its leader", payload)
+		}
+		if _, err := response(c); err == io.EOF {
+			t.Errorf("%s: no answer", payload)
+		}
+		if n := srv.Stats().InFlight; n != 0 {
+			t.Errorf("%s: %d calls in flight", payload, n)
+		}
 	}
 }

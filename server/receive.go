@@ -170,6 +170,6 @@ func (l *loop) endOfRequest(c *conn) {
 		l.refuseNow(c, RefusedTruncated)
 		return
 	}
+	defer l.close1(c)
 	l.conclude(c, OutcomeEmpty, 0)
-	l.close1(c)
 }
