@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"credrpc/accessdb"
@@ -49,8 +50,9 @@ type CallRecord struct {
 	// Peer says who connected. It is invalid if the kernel did not say.
 	Peer Credentials
 
-	// Sender says who sent the request. It is invalid if nothing was received, or
-	// nothing that came with credentials which the server knows.
+	// Sender says who sent the request, or, of one that is refused for its senders, the
+	// piece that was one too many. It is invalid if nothing was received, or nothing
+	// that came with credentials which the server knows.
 	Sender Credentials
 
 	// Access is what [Server.Access] decided; zero without Access, and where a call was
@@ -66,7 +68,8 @@ type CallRecord struct {
 	TimedOut bool
 
 	// BytesIn and BytesOut are what was received of the request and written to the
-	// caller, headers included. What follows the request is not counted.
+	// caller, headers included. What follows the request is not counted, nor a piece
+	// that is refused for its sender or for passing descriptors.
 	BytesIn, BytesOut int
 
 	// Duration is the time from accepting the connection to the outcome.
@@ -106,9 +109,21 @@ func (l *loop) observe(r CallRecord) {
 	if l.latency != nil && (r.Outcome == OutcomeAnswered || r.Outcome == OutcomeFailed) {
 		l.latency.add(r.Duration)
 	}
-	if l.run.tellEnd != nil {
+	switch {
+	case l.run.tellEnd == nil:
+	case l.run.stopping.Load():
+		l.run.tellAside(r)
+	default:
 		l.run.tell(r)
 	}
+}
+
+// tellAside is tell for while the server stops, which goes on even if Ended ends the
+// goroutine that calls it.
+func (s *serving) tellAside(r CallRecord) {
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tell(r) })
+	telling.Wait()
 }
 
 // errEndedExited ends the server, whose leader may have ended.

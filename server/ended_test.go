@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"credrpc/accessdb"
+
+	"golang.org/x/sys/unix"
 )
 
 // ends collects what a server says of its calls.
@@ -150,6 +152,42 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// TestEndedNamesOtherSenders checks that it is told who sent what was refused because
+// somebody else had connected, or had sent the piece before.
+func TestEndedNamesOtherSenders(t *testing.T) {
+	needRoot(t)
+	var all ends
+	srv := &Server{Handler: echo, Ended: all.add}
+	path := start(t, srv)
+	all.next(t, 0)
+	self, other := ucred(nil), ucred(func(u *unix.Ucred) { u.Uid, u.Gid = 1000, 1001 })
+	for i, row := range []struct {
+		first, second *unix.Ucred
+		sender        Credentials
+		reason        Reason
+		received      int
+	}{
+		{other, nil, NewCredentials(os.Getpid(), 1000, 1001), RefusedSenderMismatch, 0},
+		{self, other, NewCredentials(os.Getpid(), 1000, 1001), RefusedSenderChanged, 5},
+	} {
+		c := dial(t, path)
+		if err := sendAs(c, row.first, request([]byte("hello"))[:5]); err != nil {
+			t.Fatal(err)
+		}
+		if row.second != nil {
+			eventually(t, "the first piece is received", func() bool { return srv.Stats().BytesIn == 10 })
+			if err := sendAs(c, row.second, request([]byte("hello"))[5:8]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.CloseWrite()
+		response(c)
+		if r := all.next(t, 1+i); r.Sender != row.sender || r.Reason != row.reason || r.Outcome != OutcomeRefused || r.BytesIn != row.received {
+			t.Errorf("%v: told of %+v", row.reason, r)
+		}
+	}
+}
+
 // TestEndedPanics checks that a hook that panics ends nothing.
 func TestEndedPanics(t *testing.T) {
 	var told atomic.Int32
@@ -261,6 +299,9 @@ func TestEndedExits(t *testing.T) {
 		served := make(chan error, 1)
 		go func() { served <- srv.ListenAndServe(path) }()
 		awaitListening(t, path, served)
+		half := dial(t, path) // what stopping ends
+		half.Write(request([]byte(payload))[:3])
+		eventually(t, "half a request is received", func() bool { return srv.Stats().BytesIn == 3 })
 		c := dial(t, path)
 		c.Write(request([]byte(payload)))
 		select {
@@ -275,6 +316,7 @@ func TestEndedExits(t *testing.T) {
 		if _, err := response(c); err == io.EOF {
 			t.Errorf("%s: no answer", payload)
 		}
+		response(half)
 		if n := srv.Stats().InFlight; n != 0 {
 			t.Errorf("%s: %d calls in flight", payload, n)
 		}
