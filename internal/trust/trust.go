@@ -74,11 +74,14 @@ func File(path string) error {
 }
 
 func walk(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
+	if !filepath.IsAbs(path) {
+		directory, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		path = directory + "/" + path // not cleaned: what ".." means is up to the links before it
 	}
-	_, err = Walk(path, examine)
+	_, err := Walk(path, examine)
 	return err
 }
 
