@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -244,6 +245,7 @@ func TestLatencyBuckets(t *testing.T) {
 	if got := l.Quantile(1); got < 130*time.Second || got > 140*time.Second {
 		t.Errorf("an hour reads as %v", got)
 	}
+	l.Quantile(math.NaN()) // does not panic
 	since := l.Sub(earlier)
 	n := 0
 	for bound, count := range since.Buckets() {
