@@ -62,6 +62,9 @@ func (e *Error) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }
 // touch what is not theirs (unlink(2), rename(2)). Relative paths begin in the working
 // directory. Another error says that the way could not be examined.
 //
+// Access lists (acl(5)) are not read: where one lets others write, the group's permission
+// shows it, and passes if the group is one of these.
+//
 // What holds cannot be changed afterwards by anybody whom it excludes.
 func Directory(path string) error {
 	return walk(path)
