@@ -167,14 +167,17 @@ func (l *loop) list() error {
 // descriptors are what is missing, and at the latest after acceptPause: others make
 // room too, without a word.
 func (l *loop) pauseAccepting(cause error) {
-	l.poller.Delete(l.listener)
 	l.count.paused.Add(1)
 	if last, now := l.run.pauseLog.Load(), l.run.now(); last == 0 || now-last > int64(pauseLogInterval) {
 		l.run.pauseLog.Store(now)
 		l.run.log.Warn("accepting pauses again and again until there is room", "error", cause, "pause", acceptPause)
 	}
-	l.mu.Lock()
+	l.mu.Lock() // so that the poller is not closed meanwhile
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.poller.Delete(l.listener)
 	if !l.paused {
 		l.paused = true
 		l.run.paused.Add(1)

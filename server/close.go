@@ -7,18 +7,18 @@ import (
 
 // finish ends c, whose response the kernel has taken whole.
 func (l *loop) finish(c *conn) {
+	defer l.end(c) // also if Ended ends this goroutine
 	if c.failed {
 		l.conclude(c, OutcomeFailed, 0)
 	} else {
 		l.conclude(c, OutcomeAnswered, 0)
 	}
-	l.end(c)
 }
 
 // drop ends c, whose response cannot be delivered.
 func (l *loop) drop(c *conn) {
+	defer l.end(c)
 	l.conclude(c, OutcomeDropped, 0)
-	l.end(c)
 }
 
 // end closes c, as soon as its caller has read what the kernel holds if that is much.
@@ -76,6 +76,7 @@ func (l *loop) recycle(c *conn) {
 // leaves that to buryAbandoned if it may take long. The call stays in flight until its
 // handler returns.
 func (a *abandoned) hangUp(text string) {
+	defer a.letGo()
 	l := a.loop
 	var buf [frame.HeaderSize + 100]byte
 	n, _ := sys.Send(a.fd, frame.AppendError(buf[:0], text), nil)
@@ -85,15 +86,20 @@ func (a *abandoned) hangUp(text string) {
 		a.record.BytesOut = n
 		l.observe(a.record)
 	}
-	if a.mode == sys.Raw {
-		sys.Close(a.fd, sys.Raw)
-		l.run.madeRoom()
-		return
-	}
-	sys.ShutdownWrite(a.fd)
 }
 
-// buryAbandoned ends an abandoned call whose handler has returned.
+// letGo ends what hangUp has to do with the connection.
+func (a *abandoned) letGo() {
+	if a.mode == sys.Raw {
+		sys.Close(a.fd, sys.Raw)
+		a.loop.run.madeRoom()
+	} else {
+		sys.ShutdownWrite(a.fd)
+	}
+	a.loop.run.watch.letGo(a.conn)
+}
+
+// buryAbandoned ends an abandoned call that is hung up and whose handler has returned.
 func (l *loop) buryAbandoned(c *conn) {
 	if c.mode == sys.Yield {
 		l.close1(c)

@@ -45,15 +45,15 @@ const (
 // package's documentation. It is kept small: an idle connection costs little
 // more than this.
 type conn struct {
-	loop      *loop
-	accepted  int64 // when, on the server's clock
-	fd        int
-	interest  interest
-	state     state    // while parked; guarded by loop.mu
-	abandoned bool     // under watch, its deadline passed: the descriptor is gone; guarded by watch.mu
-	looks     uint8    // how often the lobby has found the answer unread
-	failed    bool     // what is being written is an error, not an answer
-	mode      sys.Mode // Yield: its caller may have passed descriptors
+	loop     *loop
+	accepted int64 // when, on the server's clock
+	fd       int
+	interest interest
+	state    state    // while parked; guarded by loop.mu
+	holders  uint8    // of an abandoned call: hangUp, and the worker whose handler runs; 0: not abandoned; guarded by watch.mu
+	looks    uint8    // how often the lobby has found the answer unread
+	failed   bool     // what is being written is an error, not an answer
+	mode     sys.Mode // Yield: its caller may have passed descriptors
 
 	heapIndex int32 // in a deadlines heap, -1 outside; guarded by that heap's owner
 	moved     int32 // bytes of the response that are written, or drained while lingering

@@ -160,7 +160,7 @@ func (w *worker) end(turn uint64) (mine bool) {
 		w.deposed, w.leading = false, false
 	}
 	if !mine {
-		w.loop.buryAbandoned(w.conn)
+		w.run.watch.letGo(w.conn)
 	}
 	return mine
 }

@@ -1,8 +1,10 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"credrpc/accessdb"
@@ -48,8 +50,9 @@ type CallRecord struct {
 	// Peer says who connected. It is invalid if the kernel did not say.
 	Peer Credentials
 
-	// Sender says who sent the request. It is invalid if nothing was received, or
-	// nothing that came with credentials which the server knows.
+	// Sender says who sent the request, or, of one that is refused for its senders, the
+	// piece that was one too many. It is invalid if nothing was received, or nothing
+	// that came with credentials which the server knows.
 	Sender Credentials
 
 	// Access is what [Server.Access] decided; zero without Access, and where a call was
@@ -65,7 +68,8 @@ type CallRecord struct {
 	TimedOut bool
 
 	// BytesIn and BytesOut are what was received of the request and written to the
-	// caller, headers included. What follows the request is not counted.
+	// caller, headers included. What follows the request is not counted, nor a piece
+	// that is refused for its sender or for passing descriptors.
 	BytesIn, BytesOut int
 
 	// Duration is the time from accepting the connection to the outcome.
@@ -105,17 +109,40 @@ func (l *loop) observe(r CallRecord) {
 	if l.latency != nil && (r.Outcome == OutcomeAnswered || r.Outcome == OutcomeFailed) {
 		l.latency.add(r.Duration)
 	}
-	if l.run.tellEnd != nil {
+	switch {
+	case l.run.tellEnd == nil:
+	case l.run.stopping.Load():
+		l.run.tellAside(r)
+	default:
 		l.run.tell(r)
 	}
 }
 
+// tellAside is tell for while the server stops, which goes on even if Ended ends the
+// goroutine that calls it.
+func (s *serving) tellAside(r CallRecord) {
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tell(r) })
+	telling.Wait()
+}
+
+// errEndedExited ends the server, whose leader may have ended.
+var errEndedExited = errors.New("server: Ended called runtime.Goexit")
+
 // tell calls Ended. What it panics with is logged: the call has ended.
 func (s *serving) tell(r CallRecord) {
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			s.logPanic("Ended panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		if returned {
+			return
 		}
+		p := recover()
+		if p == nil { // this goroutine ends
+			s.fail(errEndedExited)
+			return
+		}
+		s.logPanic("Ended panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	}()
 	s.tellEnd(r)
+	returned = true
 }

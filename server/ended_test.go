@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,6 +15,8 @@ import (
 	"time"
 
 	"credrpc/accessdb"
+
+	"golang.org/x/sys/unix"
 )
 
 // ends collects what a server says of its calls.
@@ -148,6 +153,42 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// TestEndedNamesOtherSenders checks that it is told who sent what was refused because
+// somebody else had connected, or had sent the piece before.
+func TestEndedNamesOtherSenders(t *testing.T) {
+	needRoot(t)
+	var all ends
+	srv := &Server{Handler: echo, Ended: all.add}
+	path := start(t, srv)
+	all.next(t, 0)
+	self, other := ucred(nil), ucred(func(u *unix.Ucred) { u.Uid, u.Gid = 1000, 1001 })
+	for i, row := range []struct {
+		first, second *unix.Ucred
+		sender        Credentials
+		reason        Reason
+		received      int
+	}{
+		{other, nil, NewCredentials(os.Getpid(), 1000, 1001), RefusedSenderMismatch, 0},
+		{self, other, NewCredentials(os.Getpid(), 1000, 1001), RefusedSenderChanged, 5},
+	} {
+		c := dial(t, path)
+		if err := sendAs(c, row.first, request([]byte("hello"))[:5]); err != nil {
+			t.Fatal(err)
+		}
+		if row.second != nil {
+			eventually(t, "the first piece is received", func() bool { return srv.Stats().BytesIn == 10 })
+			if err := sendAs(c, row.second, request([]byte("hello"))[5:8]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.CloseWrite()
+		response(c)
+		if r := all.next(t, 1+i); r.Sender != row.sender || r.Reason != row.reason || r.Outcome != OutcomeRefused || r.BytesIn != row.received {
+			t.Errorf("%v: told of %+v", row.reason, r)
+		}
+	}
+}
+
 // TestEndedPanics checks that a hook that panics ends nothing.
 func TestEndedPanics(t *testing.T) {
 	var told atomic.Int32
@@ -204,6 +245,7 @@ func TestLatencyBuckets(t *testing.T) {
 	if got := l.Quantile(1); got < 130*time.Second || got > 140*time.Second {
 		t.Errorf("an hour reads as %v", got)
 	}
+	l.Quantile(math.NaN()) // does not panic
 	since := l.Sub(earlier)
 	n := 0
 	for bound, count := range since.Buckets() {
@@ -213,5 +255,72 @@ func TestLatencyBuckets(t *testing.T) {
 	}
 	if n != 1 || since.Count() != 1 || since.Sum != time.Hour || earlier.Count() != 1000 {
 		t.Errorf("since then %d buckets, %d calls, %v", n, since.Count(), since.Sum)
+	}
+}
+
+// TestEndedCloses has the hook close the server, also when that is closing already and
+// tells it of the calls that this ends.
+func TestEndedCloses(t *testing.T) {
+	var srv *Server
+	var told atomic.Int32
+	srv = &Server{Handler: obedient, Ended: func(r CallRecord) {
+		if told.Add(1); r.Outcome != OutcomeEmpty {
+			srv.Close()
+		}
+	}}
+	path := start(t, srv)
+	c := dial(t, path)
+	c.Write(request(nil)[:3])
+	eventually(t, "it is accepted", func() bool { return srv.Stats().InFlight == 1 })
+	closed := make(chan struct{})
+	go func() {
+		srv.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(patience):
+		t.Fatal("Close does not return") // nor will what follows the test
+	}
+	<-running(srv).stopped
+	if stats := srv.Stats(); stats.Refused[RefusedClosing] != 1 || uint64(told.Load()) != stats.Accepted {
+		t.Errorf("told of %d: %+v", told.Load(), stats)
+	}
+}
+
+// TestEndedExits has the hook end the goroutine that calls it, which is that of a leader,
+// a deposed worker, or a timer: the server ends, and says why.
+func TestEndedExits(t *testing.T) {
+	for _, payload := range []string{"x", "slow", "late"} {
+		srv := &Server{Handler: obedient, CallTimeout: 50 * time.Millisecond, Loops: 1, Ended: func(r CallRecord) {
+			if r.Outcome != OutcomeEmpty {
+				runtime.Goexit()
+			}
+		}}
+		path := socketPath(t)
+		served := make(chan error, 1)
+		go func() { served <- srv.ListenAndServe(path) }()
+		awaitListening(t, path, served)
+		half := dial(t, path) // what stopping ends
+		half.Write(request([]byte(payload))[:3])
+		eventually(t, "half a request is received", func() bool { return srv.Stats().BytesIn == 3 })
+		c := dial(t, path)
+		c.Write(request([]byte(payload)))
+		select {
+		case err := <-served:
+			if err != errEndedExited {
+				t.Errorf("%s: Serve returns %v", payload, err)
+			}
+			<-running(srv).stopped
+		case <-time.After(patience):
+			t.Fatalf("%s: the server goes on without its leader", payload)
+		}
+		if _, err := response(c); err == io.EOF {
+			t.Errorf("%s: no answer", payload)
+		}
+		response(half)
+		if n := srv.Stats().InFlight; n != 0 {
+			t.Errorf("%s: %d calls in flight", payload, n)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func (l Latency) Quantile(q float64) time.Duration {
 	if n == 0 {
 		return 0
 	}
-	rank := uint64(math.Ceil(min(max(q, 0), 1) * float64(n)))
+	rank := min(uint64(math.Ceil(min(max(q, 0), 1)*float64(n))), n) // also where q is no number
 	i := 0
 	for seen := l.counts[0]; seen < max(rank, 1); seen += l.counts[i] {
 		i++

@@ -43,7 +43,10 @@ func (s *serving) progress(ctx context.Context) error {
 		case <-s.stop:
 			return ErrServerClosed
 		case <-ctx.Done():
-			return &StalledError{Loops: len(s.loops), Stalled: unanswered(open), Err: ctx.Err()}
+			if n := unanswered(open); n > 0 {
+				return &StalledError{Loops: len(s.loops), Stalled: n, Err: ctx.Err()}
+			}
+			return nil // they were in time
 		}
 	}
 	return nil

@@ -81,7 +81,8 @@ func (w *worker) receive(c *conn) (payload []byte, whole bool) {
 	return nil, false
 }
 
-// identify checks who sent the piece that w has just received of c's request.
+// identify checks who sent the piece that w has just received of c's request. If it
+// returns false c is to be refused.
 func (w *worker) identify(c *conn) (r Reason, ok bool) {
 	if w.received.Truncated {
 		return RefusedDescriptors, false
@@ -93,15 +94,17 @@ func (w *worker) identify(c *conn) (r Reason, ok bool) {
 	if sender == c.sender && sender.Valid() {
 		return 0, true // as the piece before
 	}
-	switch {
-	case !w.run.known(sender):
+	if !w.run.known(sender) {
 		return RefusedNoCredentials, false
-	case c.sender.Valid():
+	}
+	before := c.sender
+	c.sender = sender // also if it is refused: Ended is told
+	switch {
+	case before.Valid():
 		return RefusedSenderChanged, false
 	case !w.run.limits.allowOtherSender && (sender.uid != c.peer.uid || sender.gid != c.peer.gid):
 		return RefusedSenderMismatch, false
 	}
-	c.sender = sender
 	return 0, true
 }
 
@@ -170,6 +173,6 @@ func (l *loop) endOfRequest(c *conn) {
 		l.refuseNow(c, RefusedTruncated)
 		return
 	}
+	defer l.close1(c)
 	l.conclude(c, OutcomeEmpty, 0)
-	l.close1(c)
 }

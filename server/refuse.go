@@ -36,7 +36,12 @@ func (l *loop) refuseUncounted(c *conn, r Reason) {
 // linger says r, and waits for the caller to stop sending, unless c is one too
 // many: the nth.
 func (l *loop) linger(c *conn, r Reason, n int64) {
+	defer l.awaitSilence(c, n)
 	l.sayWhy(c, r)
+}
+
+// awaitSilence waits for the caller of c, the nth that lingers, to stop sending.
+func (l *loop) awaitSilence(c *conn, n int64) {
 	sys.ShutdownWrite(c.fd)
 	if n > maxLingering {
 		l.endLingering(c)
@@ -54,8 +59,8 @@ func (l *loop) linger(c *conn, r Reason, n int64) {
 // refuseNow is refuse for a caller that is not worth waiting for: it was late,
 // or sends no more.
 func (l *loop) refuseNow(c *conn, r Reason) {
+	defer l.close1(c)
 	l.sayWhy(c, r)
-	l.close1(c)
 }
 
 // sayWhy writes the error frame of r. A socket that nothing was written to

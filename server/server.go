@@ -142,7 +142,8 @@ type Server struct {
 	// [Stats] counts it: before it is closed, and before a caller over whose answer of
 	// more than 64 KiB the server watches has read it. It is called on the event loops
 	// and elsewhere, by several goroutines at once, and holds up other calls while it
-	// runs. If it panics that goes to the log.
+	// runs. If it panics that goes to the log. It may call Close, but not Shutdown, which
+	// waits for it.
 	Ended func(CallRecord)
 
 	// MeasureLatency makes the server count how long calls take ([Stats.Latency]).

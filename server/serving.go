@@ -54,7 +54,6 @@ type serving struct {
 	ended    chan struct{} // closed when Serve returns; failure is set before
 	failure  error
 	endOnce  sync.Once
-	stopOnce sync.Once
 
 	watchers  atomic.Int32  // loops that do not rest: there is always one
 	unretired atomic.Int32  // loops that still accept
@@ -214,46 +213,46 @@ func (s *serving) noteDrained() {
 // stopAll ends everything: waiting connections are closed, calls in handlers
 // are abandoned, goroutines end as soon as they have no handler to return from.
 func (s *serving) stopAll() {
-	s.stopOnce.Do(func() {
-		s.closing.Store(true)
-		s.stopping.Store(true)
-		close(s.stop)
-		s.end(ErrServerClosed)
-		s.ln.end(s.loops[0].wakeup)
+	s.closing.Store(true)
+	if s.stopping.Swap(true) {
+		return // by somebody else, or this is a hook that stopping calls
+	}
+	close(s.stop)
+	s.end(ErrServerClosed)
+	s.ln.end(s.loops[0].wakeup)
 
-		s.mu.Lock()
-		s.noMore = true
-		resting := s.resting
-		s.resting = nil
-		s.mu.Unlock()
-		for _, w := range resting {
-			close(w.wake)
+	s.mu.Lock()
+	s.noMore = true
+	resting := s.resting
+	s.resting = nil
+	s.mu.Unlock()
+	for _, w := range resting {
+		close(w.wake)
+	}
+	for _, l := range s.loops {
+		l.wake()
+		l.shut()
+	}
+	s.lobby.shut()
+	s.watch.shut()
+	for _, w := range s.everyWorker() {
+		if turn := w.turn.Load(); turn&1 == 1 {
+			s.watch.claim(w, turn)
 		}
+	}
+	go func() {
+		s.goroutines.Wait()
 		for _, l := range s.loops {
-			l.wake()
-			l.shut()
-		}
-		s.lobby.shut()
-		s.watch.shut()
-		for _, w := range s.everyWorker() {
-			if turn := w.turn.Load(); turn&1 == 1 {
-				s.watch.claim(w, turn)
+			// What leaders left that were deposed last of all.
+			l.usePoller()
+			for c := l.popReady(); c != nil; c = l.popReady() {
+				l.giveUp(c, RefusedClosing)
 			}
 		}
-		go func() {
-			s.goroutines.Wait()
-			for _, l := range s.loops {
-				// What leaders left that were deposed last of all.
-				l.usePoller()
-				for c := l.popReady(); c != nil; c = l.popReady() {
-					l.giveUp(c, RefusedClosing)
-				}
-			}
-			s.ln.close()
-			s.closePollers()
-			close(s.stopped)
-		}()
-	})
+		s.ln.close()
+		s.closePollers()
+		close(s.stopped)
+	}()
 }
 
 func (s *serving) closePollers() {

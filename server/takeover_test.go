@@ -224,7 +224,7 @@ func TestOthersDoNotTakeOver(t *testing.T) {
 			t.Fatal(line)
 		}
 		taken := func() error { return errors.New("it was offered the place, and trusts that") }
-		err := (&Server{Handler: echo, Takeover: true, Mode: 0o666, Listening: taken, AllowUntrustedDirectory: true}).ListenAndServe(path)
+		err := (&Server{Handler: echo, Takeover: true, Mode: 0o666, AllowUntrustedDirectory: true, Listening: taken}).ListenAndServe(path)
 		if err == nil || !strings.Contains(err.Error(), "user 1000") {
 			t.Errorf("got %v", err)
 		}

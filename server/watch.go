@@ -54,7 +54,7 @@ func (t *watch) claim(w *worker, turn uint64) (claimed bool) {
 	}
 	// w waits in end for mu as soon as its handler returns.
 	c, l := w.conn, w.loop
-	c.worker, c.abandoned = w, false
+	c.worker, c.holders = w, 0
 	l.unregister(c)
 	deposed := w.leading && !t.run.limits.onLoop
 	if deposed {
@@ -87,11 +87,24 @@ func (t *watch) end(c *conn) (mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c.worker = nil
-	if c.abandoned {
+	if c.holders > 0 {
 		return false
 	}
 	t.removeLocked(c)
 	return true
+}
+
+// letGo is called by each of the two who hold an abandoned call when they are done with
+// it. The last one buries it: neither is its descriptor closed while hangUp writes to
+// it, nor does the call count as ended before its end is told.
+func (t *watch) letGo(c *conn) {
+	t.mu.Lock()
+	c.holders--
+	last := c.holders == 0
+	t.mu.Unlock()
+	if last {
+		c.loop.buryAbandoned(c)
+	}
 }
 
 func (t *watch) removeLocked(c *conn) {
@@ -106,9 +119,10 @@ const (
 	closingText = "server is closing"
 )
 
-// An abandoned is a connection that was taken away from its handler, to hang up: all
-// of it but the conn, which stays with the handler's worker.
+// An abandoned is a connection that was taken away from its handler, to hang up. What is
+// in the conn stays with the handler's worker.
 type abandoned struct {
+	conn   *conn
 	loop   *loop
 	fd     int
 	mode   sys.Mode
@@ -116,11 +130,11 @@ type abandoned struct {
 }
 
 // abandonLocked takes c away from its handler. c must not be touched once mu is
-// unlocked.
+// unlocked, but for hangUp, which has to follow, to let it go.
 func (t *watch) abandonLocked(c *conn, err error) *abandoned {
-	a := &abandoned{loop: c.loop, fd: c.fd, mode: c.mode, record: c.record(OutcomeFailed, 0)}
+	a := &abandoned{conn: c, loop: c.loop, fd: c.fd, mode: c.mode, record: c.record(OutcomeFailed, 0)}
 	a.record.TimedOut = err == context.DeadlineExceeded
-	c.abandoned = true
+	c.holders = 2
 	t.removeLocked(c)
 	c.worker.context.cancel(err)
 	return a

@@ -26,12 +26,12 @@ type Notifier struct {
 // them from the environment. Where they are not set it tells nobody.
 func NewNotifier() (*Notifier, error) {
 	n := new(Notifier)
+	name := os.Getenv("NOTIFY_SOCKET")
+	os.Unsetenv("NOTIFY_SOCKET")
 	var err error
 	if n.watchdog, err = daemon.SdWatchdogEnabled(true); err != nil {
 		return nil, fmt.Errorf("systemd: %w", err)
 	}
-	name := os.Getenv("NOTIFY_SOCKET")
-	os.Unsetenv("NOTIFY_SOCKET")
 	if name == "" {
 		return new(Notifier), nil
 	}

@@ -334,3 +334,17 @@ func TestSockets(t *testing.T) {
 		}
 	}
 }
+
+// TestNotifierRemovesVariables has none of them left for children, also after an error.
+func TestNotifierRemovesVariables(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "soon")
+	t.Setenv("NOTIFY_SOCKET", "/run/notify")
+	if _, err := NewNotifier(); err == nil {
+		t.Error("no error")
+	}
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC"} {
+		if value, ok := os.LookupEnv(name); ok {
+			t.Errorf("%s=%s is left", name, value)
+		}
+	}
+}

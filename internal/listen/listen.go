@@ -112,7 +112,11 @@ func examineDirectory(path string, o Options) error {
 	if o.AnyDirectory {
 		return nil
 	}
-	err := trust.Directory(filepath.Dir(path))
+	directory, _ := filepath.Split(path) // not Dir: it takes ".." for the name before it, which may be a link
+	if directory == "" {
+		directory = "."
+	}
+	err := trust.Directory(directory)
 	var untrusted *trust.Error
 	if errors.As(err, &untrusted) {
 		return fmt.Errorf("%w: %w", untrusted, ErrUntrusted)

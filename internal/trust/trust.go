@@ -62,6 +62,9 @@ func (e *Error) Error() string { return fmt.Sprintf("%q %s", e.Path, e.Reason) }
 // touch what is not theirs (unlink(2), rename(2)). Relative paths begin in the working
 // directory. Another error says that the way could not be examined.
 //
+// Access lists (acl(5)) are not read: where one lets others write, the group's permission
+// shows it, and passes if the group is one of these.
+//
 // What holds cannot be changed afterwards by anybody whom it excludes.
 func Directory(path string) error {
 	return walk(path)
@@ -74,11 +77,14 @@ func File(path string) error {
 }
 
 func walk(path string) error {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return err
+	if !filepath.IsAbs(path) {
+		directory, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		path = directory + "/" + path // not cleaned: what ".." means is up to the links before it
 	}
-	_, err = Walk(path, examine)
+	_, err := Walk(path, examine)
 	return err
 }
 

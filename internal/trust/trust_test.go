@@ -37,6 +37,9 @@ func TestDirectory(t *testing.T) {
 		{"another user", inner, func() error { return os.Chown(outer, 1234, -1) }, `/outer" belongs to uid 1234`, true},
 		{"another user, sticky", inner, func() error { return errors.Join(os.Chown(outer, 1234, -1), os.Chmod(outer, 0o1755)) }, `/outer" belongs to uid 1234`, true},
 		{"another user's link", link + "/inner", func() error { return os.Lchown(link, 1234, -1) }, `/link" belongs to uid 1234`, true},
+		{"up from where a link leads", base + "/far/../inner", func() error {
+			return errors.Join(os.MkdirAll(outer+"/inner", 0o755), os.Symlink("outer/inner", base+"/far"), os.Chmod(outer, 0o777))
+		}, `/outer" is writable by everybody (mode 0777)`, false},
 		{"not there", base + "/absent", func() error { return nil }, "lstat " + base + "/absent: no such file or directory", false},
 		{"a circle", base + "/round", func() error { return os.Symlink("round", base+"/round") }, syscall.ELOOP.Error(), false},
 	}
