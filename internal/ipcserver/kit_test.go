@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -39,6 +40,9 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("GORACE") // programs need not know
 		os.Exit(Run(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	// Where SIGHUP is ignored, as under nohup(1), s6-ipcserver hands that on and the server
+	// without cgo does not. Programs begin with the default of what is caught.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	os.Exit(leak.Run(m))
 }
 
