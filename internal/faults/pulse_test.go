@@ -20,12 +20,16 @@ const pulseLimit = 2 * time.Second
 // startPulse starts a pulse, which ends with the test.
 func startPulse(t *testing.T) *pulse {
 	p := new(pulse)
-	ticker := time.NewTicker(50 * time.Millisecond)
-	t.Cleanup(ticker.Stop)
 	go func() {
-		for last := time.Now(); t.Context().Err() == nil; last = time.Now() {
-			<-ticker.C
-			p.longest.Store(max(p.longest.Load(), int64(time.Since(last))))
+		ticker := time.NewTicker(50 * time.Millisecond)
+		defer ticker.Stop()
+		for last := time.Now(); ; last = time.Now() {
+			select {
+			case <-ticker.C:
+				p.longest.Store(max(p.longest.Load(), int64(time.Since(last))))
+			case <-t.Context().Done():
+				return
+			}
 		}
 	}()
 	return p
