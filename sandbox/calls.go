@@ -20,7 +20,7 @@ var running = []string{
 	"munmap", "madvise",
 	// Threads: waiting, ending, and how many processors there are now. clone has
 	// conditions.
-	"futex", "exit", "exit_group", "gettid", "getpid", "sched_yield", "sched_getaffinity", "set_robust_list",
+	"futex", "exit", "exit_group", "gettid", "getrusage", "getpid", "sched_yield", "sched_getaffinity", "set_robust_list",
 	// Time: pauses of the scheduler; the clock where the vDSO does not have it.
 	"nanosleep", "clock_nanosleep", "restart_syscall", "clock_gettime", "gettimeofday",
 	// Signals: each thread has a stack for them, and preemption uses one. tgkill has
@@ -38,7 +38,7 @@ var running = []string{
 // serving is what a call costs, and what ends a server. None of these makes a socket
 // or gives one a name.
 var serving = []string{
-	"accept4", "getsockopt", "recvmsg", "recvfrom", "sendto", "sendmsg", "shutdown", "close",
+	"accept4", "getsockopt", "recvmsg", "recvfrom", "sendto", "sendmsg", "shutdown", "close", "close_range",
 	"ppoll", "poll",
 	"read", "write", // wakeups between threads, and the log
 	"getsockname", "getpeername", // package net asks for the names of what it is given
@@ -68,7 +68,7 @@ var writing = []string{
 // conditions.
 var starting = []string{
 	"vfork", "fork", "execve", "execveat", "wait4", "waitid", "pidfd_open", "pidfd_send_signal",
-	"kill", "tgkill", "setsid", "setpgid", "prctl", "pipe2", "chdir", "fcntl", "close_range",
+	"kill", "tgkill", "setsid", "setpgid", "prctl", "pipe2", "chdir", "fcntl",
 }
 
 // insidePrograms is what programs do that only compute and use the files that they
@@ -80,7 +80,7 @@ var insidePrograms = []string{
 	"mincore", "mlock", "munlock", "msync", "tkill", "rt_sigpending", "rt_sigsuspend", "rt_sigtimedwait", "rt_sigqueueinfo", "pause",
 	// Who and where am I.
 	"getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getppid", "getpgid", "getpgrp",
-	"getsid", "capget", "uname", "getcwd", "fchdir", "umask", "sysinfo", "getrusage", "times", "time", "getrlimit",
+	"getsid", "capget", "uname", "getcwd", "fchdir", "umask", "sysinfo", "times", "time", "getrlimit",
 	"setrlimit", "getpriority", "sched_getparam", "sched_getscheduler", "sched_get_priority_max",
 	"sched_get_priority_min", "getcpu", "clock_getres",
 	// Files, by older names and by several pieces.

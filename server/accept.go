@@ -45,6 +45,7 @@ const (
 // is empty, the batch is full, or w was deposed.
 func (w *worker) accept() backlogState {
 	l := w.loop
+	defer w.rested()
 	for range acceptBatch {
 		if l.retired || w.run.stopping.Load() {
 			return backlogEmpty
@@ -75,12 +76,16 @@ func (w *worker) accept() backlogState {
 		default:
 			// EMFILE, ENFILE, ENOBUFS, ENOMEM; EPERM from a security module; whatever
 			// else accept(2) says of one connection or of this moment.
+			if w.done.n > 0 {
+				w.closeDone() // which may be what is missing
+				continue
+			}
 			l.unlisted = false // it is for the pause to put it back
 			l.pauseAccepting(errno)
 			return backlogBlocked
 		}
 		w.tick()
-		l.noteCaller(w.now)
+		w.busy = !l.noteCaller(w.now)
 		l.count.accepted.Add(1)
 		if c := w.admit(fd); c != nil {
 			w.serve(c)

@@ -66,10 +66,11 @@ func (w *worker) acceptAll() {
 	}
 }
 
-// noteCaller notes that a connection was taken off the backlog. It calls for help
-// if the backlog has not been empty for long, or if processors are contended.
-func (l *loop) noteCaller(now int64) {
-	paused := l.idleSince != 0
+// noteCaller notes that a connection was taken off the backlog, and reports whether that
+// was empty before. It calls for help if the backlog has not been empty for long, or if
+// processors are contended.
+func (l *loop) noteCaller(now int64) (paused bool) {
+	paused = l.idleSince != 0
 	if paused {
 		gap := min(now-l.idleSince, int64(gapLimit))
 		l.gap += (gap - l.gap) / 8
@@ -79,7 +80,7 @@ func (l *loop) noteCaller(now int64) {
 	if l.run.watchers.Load() > 1 {
 		l.contention = contention{}
 	} else {
-		contended = l.contention.note(now, paused)
+		contended = l.contention.note(paused)
 	}
 	if contended {
 		l.run.helpUntil.Store(now + int64(helpLasts))
@@ -88,6 +89,7 @@ func (l *loop) noteCaller(now int64) {
 		l.busySince = now
 		l.run.callHelp()
 	}
+	return paused
 }
 
 // spins lets callers have the processor for a moment and returns true if the
@@ -134,7 +136,6 @@ func (l *loop) awaitCallers() bool {
 	}
 	ready, woken, errno := sys.PollThree(l.wakeup, listener, fresh, timeout)
 	l.direct.Store(false)
-	l.contention.slept += l.run.now() - began
 	if listener < 0 {
 		return l.roused()
 	}

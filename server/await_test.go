@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"credrpc/internal/sys"
 )
 
 // restingLoops counts the loops whose leaders leave the listener to others.
@@ -168,24 +170,21 @@ func TestLoopsFor(t *testing.T) {
 	}
 }
 
-// TestContention counts samples of a leader that had a processor, or had none, or
-// slept, or served one caller at a time.
+// TestContention counts samples of a leader that kept its processor, or lost it again and
+// again, or served one caller at a time.
 func TestContention(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	const sample = int64(time.Second) // far more than this thread uses meanwhile
-	run := func(s *contention, samples int, cpu, slept int64, paused bool) (contended int) {
+	const often = contentionSample / contentionPerSwitch
+	// What the kernel does to this thread meanwhile would count too.
+	run := func(s *contention, samples, switches int, paused bool) (contended int) {
 		for range samples {
 			for i := range contentionSample {
 				if i == contentionSample-1 {
-					s.cpu -= cpu // used since the sample began
-					s.slept = slept
+					_, now := sys.ThreadSwitches()
+					s.switches = now - switches
 				}
-				now := s.began
-				if i > 0 {
-					now += sample
-				}
-				if s.note(now, paused) {
+				if s.note(paused) {
 					contended++
 				}
 			}
@@ -193,31 +192,30 @@ func TestContention(t *testing.T) {
 		return contended
 	}
 	for name, tt := range map[string]struct {
-		cpu, slept int64
-		paused     bool
-		want       int
+		switches int
+		paused   bool
+		want     int
 	}{
-		"no processor":  {cpu: sample / 2, want: 4},
-		"a processor":   {cpu: sample * 9 / 10},
-		"slept":         {cpu: sample / 2, slept: sample * 45 / 100},
-		"slept, waited": {cpu: sample / 4, slept: sample / 2, want: 4},
-		"lone callers":  {cpu: sample / 2, paused: true},
+		"no processor": {switches: often, want: 4},
+		"a processor":  {switches: often / 2},
+		"lone callers": {switches: often, paused: true},
 	} {
-		if got := run(new(contention), 4*contentionStreak, tt.cpu, tt.slept, tt.paused); got != tt.want {
+		if got := run(new(contention), 4*contentionStreak, tt.switches, tt.paused); got != tt.want {
 			t.Errorf("%s: contended %d times, want %d", name, got, tt.want)
 		}
 	}
 	s := new(contention)
-	if run(s, contentionStreak-1, 0, 0, false)+run(s, 1, sample, 0, false)+run(s, contentionStreak-1, 0, 0, false) != 0 {
+	if run(s, contentionStreak-1, often, false)+run(s, 1, 0, false)+run(s, contentionStreak-1, often, false) != 0 {
 		t.Error("contended after an interrupted streak")
 	}
 	s = new(contention)
-	run(s, contentionStreak-1, 0, 0, false)
+	run(s, contentionStreak-1, often, false)
 	for range contentionSample - 1 {
-		s.note(sample, false)
+		s.note(false)
 	}
 	s.thread++ // the leader has moved
-	if s.note(2*sample, false) {
-		t.Error("contended by what another thread has used")
+	s.switches -= often
+	if s.note(false) {
+		t.Error("contended by what another thread has suffered")
 	}
 }

@@ -5,9 +5,25 @@ import (
 	"credrpc/internal/sys"
 )
 
+// finish is the loop's finish for a call that w has answered at once. If more calls wait
+// for w, it closes the connection with others.
+func (w *worker) finish(c *conn) {
+	l := c.loop
+	if !w.busy || c.unread > 0 || c.mode != sys.Raw {
+		l.finish(c)
+		return
+	}
+	defer w.endLater(c)
+	l.concludeFinished(c)
+}
+
 // finish ends c, whose response the kernel has taken whole.
 func (l *loop) finish(c *conn) {
 	defer l.end(c) // also if Ended ends this goroutine
+	l.concludeFinished(c)
+}
+
+func (l *loop) concludeFinished(c *conn) {
 	if c.failed {
 		l.conclude(c, OutcomeFailed, 0)
 	} else {
@@ -70,6 +86,53 @@ func (l *loop) recycle(c *conn) {
 	c.release()
 	l.run.conns.Put(c)
 	l.run.madeRoom()
+}
+
+// doneBatch is how many connections are closed together at most. Each beyond it would save
+// a sixteenth of what the first ones do, and keep the callers of all waiting that read
+// to the end of the stream.
+const doneBatch = 16
+
+// A done holds the descriptors of connections that are answered and not closed yet: one
+// system call for several of them is cheaper than one for each.
+type done struct {
+	fds [doneBatch]int
+	n   int
+}
+
+// endLater ends c, which is answered, but for its descriptor.
+func (w *worker) endLater(c *conn) {
+	w.done.fds[w.done.n] = c.fd
+	w.done.n++
+	l := c.loop
+	l.run.leave(c)
+	l.run.conns.Put(c)
+	if w.done.n == doneBatch {
+		w.closeDone()
+	}
+}
+
+// closeDone closes what endLater has left open. Descriptors that follow each other, as
+// those of fresh connections do, take one system call.
+func (w *worker) closeDone() {
+	if w.done.n == 0 {
+		return
+	}
+	fds := w.done.fds[:w.done.n]
+	w.done.n = 0
+	for len(fds) > 0 {
+		n := 1
+		for n < len(fds) && fds[n] == fds[0]+n {
+			n++
+		}
+		if n == 1 || sys.CloseRange(fds[0], fds[n-1]) != 0 {
+			for _, fd := range fds[:n] {
+				sys.Close(fd, sys.Raw)
+			}
+		}
+		fds = fds[n:]
+	}
+	w.run.madeRoom()
 }
 
 // hangUp tells the caller of an abandoned call an error and closes the connection, or

@@ -30,10 +30,10 @@ func (w *worker) respond(c *conn, payload []byte) {
 		if cap(c.answer.B) > keptBuffer {
 			head = w.unlend(c, n)
 		}
-		c.send(head, payload)
+		w.send(c, head, payload)
 		return
 	}
-	c.send(c.answer.B, nil)
+	w.send(c, c.answer.B, nil)
 }
 
 // respondError answers c with an error.
@@ -44,12 +44,12 @@ func (w *worker) respondError(c *conn, err error) {
 	}
 	c.failed = true
 	c.answer.B = frame.AppendError(c.answer.B[:0], text)
-	c.send(c.answer.B, nil)
+	w.send(c, c.answer.B, nil)
 }
 
 // send writes a response, head and body, and ends c or parks it with what the
 // kernel did not take.
-func (c *conn) send(head, body []byte) {
+func (w *worker) send(c *conn, head, body []byte) {
 	if n := len(head) + len(body); n > unreadFrom && !c.chargeUnread(n) {
 		head, body = c.tooMuch(), nil
 	}
@@ -58,7 +58,7 @@ func (c *conn) send(head, body []byte) {
 	c.moved = int32(n)
 	switch {
 	case n == len(head)+len(body):
-		c.loop.finish(c)
+		w.finish(c)
 	case errno != 0 && errno != unix.EAGAIN:
 		c.loop.drop(c) // EPIPE, ECONNRESET: the caller is gone
 	default:

@@ -54,6 +54,7 @@ func (t *watch) claim(w *worker, turn uint64) (claimed bool) {
 	}
 	// w waits in end for mu as soon as its handler returns.
 	c, l := w.conn, w.loop
+	w.closeDone() // not for as long as the handler takes
 	c.worker, c.holders = w, 0
 	l.unregister(c)
 	deposed := w.leading && !t.run.limits.onLoop

@@ -25,6 +25,7 @@ type worker struct {
 	wake    chan *loop // capacity 1: which loop to lead; closed: end
 	leading bool       // w.loop.leader is w
 	wary    bool       // as of the last tick
+	busy    bool       // more calls wait for w, as far as it knows
 	now     int64      // as of the last tick, on the server's clock
 
 	scratch    *[scratchSize]byte // set from taking the lead to resting
@@ -40,6 +41,7 @@ type worker struct {
 	conn    *conn
 	call    Call
 	context *callContext
+	done    done // empty once claimed
 	deposed bool // the claimant took the lead away
 
 	seen uint64 // turn at the last look; the overseer's
@@ -54,6 +56,7 @@ var errLeave = neterrors.ErrEngineShutdown
 // main is the worker's goroutine.
 func (w *worker) main() {
 	defer w.run.workerEnds(w)
+	defer w.closeDone() // of a goroutine that something has ended
 	for l := range w.wake {
 		l.waking.Store(false)
 		if l.leader.CompareAndSwap(nil, w) {
@@ -214,6 +217,7 @@ func (w *worker) runReady() {
 		w.leading = false
 		l.leader.Store(nil)
 	}
+	w.busy = true
 	for c := l.popReady(); c != nil; c = l.popReady() {
 		w.run.summon(l)
 		w.tick() // the one before may have taken long
@@ -223,5 +227,12 @@ func (w *worker) runReady() {
 			w.dispatch(c, c.kept())
 		}
 	}
+	w.rested()
 	w.leading = l.leader.CompareAndSwap(nil, w)
+}
+
+// rested notes that no call waits for w, as far as it knows.
+func (w *worker) rested() {
+	w.busy = false
+	w.closeDone()
 }

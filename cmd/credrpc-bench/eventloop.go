@@ -116,6 +116,9 @@ func (c *eventloopServer) confine() error {
 // rules were asked.
 func (c *eventloopServer) answer(_ context.Context, dst []byte, call *server.Call) ([]byte, error) {
 	c.before(call.Payload)
+	if !c.echo.Wishes(call.Payload) {
+		return call.Payload, nil // as the floor and the reference answer from where they received
+	}
 	return c.echo.Append(dst, call.Payload, call.Peer.UID(), call.Peer.GID()), nil
 }
 

@@ -46,9 +46,10 @@ func (l *load) note(err error) {
 	}
 }
 
-// callers makes calls of every kind at the same time, about 150, and returns when
+// callers makes calls of every kind at the same time, about 200, and returns when
 // all have ended: ordinary ones; requests that arrive in pieces, for which the server
-// has to wait; and answers that do not fit a socket, for whose reader it has to wait.
+// has to wait; answers that do not fit a socket, for whose reader it has to wait; and
+// many at once, so that some always wait for the server.
 func callers(path string) *load {
 	l := new(load)
 	c := &client.Client{Path: path}
@@ -65,8 +66,32 @@ func callers(path string) *load {
 	each(3, 30, func(payload []byte) error { return ordinary(c, payload) })
 	each(2, 20, func(payload []byte) error { return inPieces(path, payload) })
 	each(2, 8, func(payload []byte) error { return readLate(path, bytes.Repeat(payload, 300<<10/len(payload))) })
+	group.Go(func() {
+		for range 3 {
+			burst(path, l)
+		}
+	})
 	group.Wait()
 	return l
+}
+
+// burst has 16 requests wait for the server before it reads the answers.
+func burst(path string, l *load) {
+	want := []byte("\x00\x00\x00\x05burst")
+	var conns []net.Conn
+	for range 16 {
+		c, err := dial(path)
+		if err != nil {
+			l.note(err)
+			continue
+		}
+		defer c.Close()
+		c.Write(want) // a request that is refused has an answer as well
+		conns = append(conns, c)
+	}
+	for _, c := range conns {
+		l.note(timed(answer(c, want)))
+	}
 }
 
 // ordinary is a call that the client makes.

@@ -24,14 +24,14 @@ const (
 // sched_yield(2).
 func YieldProcessor() { unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
 
-// ThreadTime returns the calling thread's id and the processor time that it has
-// used, in nanoseconds; a goroutine may be on another thread at once. See gettid(2)
-// and CLOCK_THREAD_CPUTIME_ID in clock_gettime(2).
-func ThreadTime() (thread int, used int64) {
-	var ts unix.Timespec
-	unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_THREAD_CPUTIME_ID, uintptr(unsafe.Pointer(&ts)), 0)
+// ThreadSwitches returns the calling thread's id and how often it has been put aside for
+// another thread while it could have gone on; a goroutine may be on another thread at
+// once. See gettid(2), and ru_nivcsw and RUSAGE_THREAD in getrusage(2).
+func ThreadSwitches() (thread, switches int) {
+	var usage unix.Rusage
+	unix.RawSyscall(unix.SYS_GETRUSAGE, unix.RUSAGE_THREAD, uintptr(unsafe.Pointer(&usage)), 0)
 	id, _, _ := unix.RawSyscall(unix.SYS_GETTID, 0, 0, 0)
-	return int(id), ts.Nano()
+	return int(id), int(usage.Nivcsw)
 }
 
 // Accept takes a connection off the backlog of the non-blocking listener. The
@@ -77,6 +77,14 @@ func Close(fd int, mode Mode) unix.Errno {
 		return errno
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	return errno
+}
+
+// CloseRange closes the descriptors from first to last, all of which are the caller's.
+// If it fails it has closed none of them: kernels before 5.9 and filters may not have
+// it. See close_range(2).
+func CloseRange(first, last int) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_CLOSE_RANGE, uintptr(first), uintptr(last), 0)
 	return errno
 }
 
