@@ -85,7 +85,8 @@ the process (process_) are missing unless --sandbox-read /proc. With --takeover 
 takes the socket for metrics over too, and a TCP address is shared while both run
 (SO_REUSEPORT).
 
-	curl --unix-socket /run/hello/metrics http://localhost/metrics`},
+	curl --unix-socket /run/hello/metrics http://localhost/metrics
+	credrpc top --metrics unix:/run/hello/metrics`},
 	{Title: "AUDIT", Text: `With serve --audit denied every call that was refused, for whatever reason, becomes
 a line of JSON; with --audit all every call. The members:
 

@@ -1,6 +1,9 @@
 package top
 
 import (
+	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"credrpc/control"
@@ -40,6 +43,10 @@ type Interval struct {
 	Totals  control.Calls   `json:"totals"` // since the start
 	Rules   *control.Rules  `json:"rules,omitempty"`
 	Process control.Process `json:"process"`
+
+	// Missing are the fields above that the server's metrics do not tell, such as users
+	// and process.cpu_ns. They mean nothing, and are not in the JSON.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // A Loop is what an event loop did.
@@ -61,22 +68,83 @@ type User struct {
 }
 
 // between returns what happened from earlier to now.
-func between(earlier, now *control.Stats) *Interval {
-	restarted := now.PID != earlier.PID || now.Uptime < earlier.Uptime
+func between(earlier, now *totals) *Interval {
+	missing := slices.Concat(earlier.missing, now.missing)
+	slices.Sort(missing)
+	restarted := now.begunAfter(earlier)
 	if restarted {
-		earlier = &control.Stats{Time: now.Time.Add(-now.Uptime)}
+		earlier = &totals{Stats: control.Stats{Time: now.begin(earlier)}}
 	}
 	i := &Interval{
 		Time: now.Time, Length: now.Time.Sub(earlier.Time), PID: now.PID, Version: now.Version, Uptime: now.Uptime, Restarted: restarted,
 		Latency: now.Latency.Sub(&earlier.Latency),
 		Totals:  now.Calls, Rules: now.Rules, Process: now.Process, InFlight: now.Calls.InFlight,
-		CPU: now.Process.CPU - earlier.Process.CPU,
+		CPU: now.Process.CPU - earlier.Process.CPU, Missing: slices.Compact(missing),
 	}
 	i.count(&earlier.Calls, &now.Calls)
 	i.CallsPerSecond = i.rate(i.Calls)
 	i.loops(earlier.Loops, now.Loops)
 	i.users(earlier.Users, now.Users)
 	return i
+}
+
+// startError is how wrong the start in metrics may be, twice: it is counted from the boot,
+// which proc_stat(5) tells in whole seconds.
+const startError = 2 * time.Second
+
+// begunAfter reports whether the server has begun after it told earlier. Of metrics without
+// a start only counters that shrank say so.
+func (t *totals) begunAfter(earlier *totals) bool {
+	switch {
+	case t.Calls.Accepted < earlier.Calls.Accepted || t.Calls.BytesIn < earlier.Calls.BytesIn:
+		return true
+	case t.PID != 0:
+		return t.PID != earlier.PID || t.Uptime < earlier.Uptime
+	}
+	return t.Uptime != 0 && earlier.Uptime != 0 && t.Uptime < earlier.Uptime+t.Time.Sub(earlier.Time)-startError
+}
+
+// begin returns when the server began that did not yet serve when earlier was told. By
+// metrics that is at the earliest then.
+func (t *totals) begin(earlier *totals) time.Time {
+	begin := t.Time.Add(-t.Uptime)
+	if t.PID == 0 && (t.Uptime == 0 || begin.Before(earlier.Time)) {
+		return earlier.Time
+	}
+	return begin
+}
+
+// lacks reports whether a field is missing.
+func (i *Interval) lacks(name string) bool { return slices.Contains(i.Missing, name) }
+
+// MarshalJSON leaves out what is missing.
+func (i *Interval) MarshalJSON() ([]byte, error) {
+	type fields Interval
+	text, err := json.Marshal((*fields)(i))
+	for _, name := range i.Missing {
+		if err == nil {
+			text, err = without(text, name)
+		}
+	}
+	return text, err
+}
+
+// without returns an object without a field, OBJECT.FIELD for one of an object in it.
+func without(object []byte, name string) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return nil, err
+	}
+	outer, inner, nested := strings.Cut(name, ".")
+	if !nested {
+		delete(fields, name)
+	} else if fields[outer] != nil {
+		var err error
+		if fields[outer], err = without(fields[outer], inner); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(fields)
 }
 
 func (i *Interval) count(a, b *control.Calls) {

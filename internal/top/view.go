@@ -12,7 +12,7 @@ import (
 
 // A model is what the screen shows.
 type model struct {
-	path     string
+	place    string // where the server is asked
 	every    time.Duration
 	interval *Interval // the last one, or nil
 	failure  string    // why there is no answer, or ""
@@ -88,15 +88,18 @@ func (m *model) body(width, height int) (rows []row) {
 	return append(rows, users[:min(len(users), height-len(rows))]...)
 }
 
-// title says what is watched. The path gives way to the rest.
+// title says what is watched. The place gives way to the rest.
 func (m *model) title(width int) string {
 	if m.interval == nil {
-		return " credrpc top  " + m.path
+		return " credrpc top  " + m.place
 	}
 	i := m.interval
-	rest := fmt.Sprintf("  up %s  %s ", ageText(i.Uptime), i.Time.Local().Format(time.TimeOnly))
-	path := " credrpc top  " + m.path
-	if width >= 60 {
+	rest := fmt.Sprintf("  %s ", i.Time.Local().Format(time.TimeOnly))
+	path := " credrpc top  " + m.place
+	if !i.lacks("uptime_ns") {
+		rest = "  up " + ageText(i.Uptime) + rest
+	}
+	if width >= 60 && !i.lacks("pid") {
 		rest = fmt.Sprintf("  pid %d", i.PID) + rest
 	}
 	if room := width - utf8.RuneCountInString(rest); room > 0 {
@@ -112,6 +115,10 @@ func (m *model) summary(width int) []row {
 	l := &i.Latency
 	quantile := func(d time.Duration) string { return durationText(d, l.Count) }
 	rate := func(n uint64) string { return rateText(i.rate(n)) }
+	heap := sizeText(float64(i.Process.Heap))
+	if i.lacks("process.heap_bytes") {
+		heap = "-"
+	}
 	refused := []string{"refused/s  " + rate(i.refused())}
 	for _, reason := range i.reasons() {
 		refused = append(refused, reason+" "+rate(i.Refused[reason]))
@@ -122,7 +129,7 @@ func (m *model) summary(width int) []row {
 		refused,
 		{"in flight  " + strconv.FormatInt(i.InFlight, 10), "delayed/s " + rate(i.Delayed), "timeouts/s " + rate(i.Timeouts), "panics/s " + rate(i.Panics)},
 		m.loops(),
-		{"cpu        " + i.cpuText(), "heap " + sizeText(float64(i.Process.Heap)), "in/s " + sizeText(i.rate(i.BytesIn)), "out/s " + sizeText(i.rate(i.BytesOut)), m.rules()},
+		{"cpu        " + i.cpuText(), "heap " + heap, "in/s " + sizeText(i.rate(i.BytesIn)), "out/s " + sizeText(i.rate(i.BytesOut)), m.rules()},
 	}
 	var list []row
 	for _, fields := range rows {
@@ -177,6 +184,9 @@ func (m *model) rules() string {
 
 // users returns the table of users and its head.
 func (m *model) users(width int) []row {
+	if m.interval.lacks("users") {
+		return []row{{text: "users      metrics do not say who calls; credrpc serve --control does", bold: true}}
+	}
 	list := slices.Clone(m.interval.Users)
 	sortUsers(list, m.order)
 	cells := [][]string{{"UID", "USER", "CALLS/S", "REFUSED/S", "IN FLIGHT", "MEAN", "TOTAL"}}
@@ -235,17 +245,21 @@ func table(cells [][]string, widths []int, width int) []row {
 
 // foot says what there is to type, or what is wrong.
 func (m *model) foot() row {
+	sorted := "   s sorted by " + m.order.String()
+	if m.interval != nil && m.interval.lacks("users") {
+		sorted = ""
+	}
 	switch {
 	case m.failure != "":
 		return row{text: fmt.Sprintf(" no answer since %s, trying again: %s", m.since.Format(time.TimeOnly), m.failure), reverse: true, bold: true}
 	case m.paused:
-		return row{text: " paused   p go on   q quit   s sort by " + m.order.String(), reverse: true}
+		return row{text: " paused   p go on   q quit" + sorted, reverse: true}
 	case m.interval == nil:
 		return row{text: fmt.Sprintf(" q quit   the first numbers come after %v", m.every)}
 	case m.interval.Restarted:
 		return row{text: " the server was started anew   q quit"}
 	}
-	return row{text: fmt.Sprintf(" q quit   p pause   s sorted by %s   every %v", m.order, m.every)}
+	return row{text: fmt.Sprintf(" q quit   p pause%s   every %v", sorted, m.every)}
 }
 
 // fit cuts text to width characters.
