@@ -203,6 +203,41 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestSockets has two servers in one process: their series differ by the socket, which is
+// the label of all that a server counts and of nothing else.
+func TestSockets(t *testing.T) {
+	w := watch(t)
+	w.call(t, "hello")
+	w.settle(t, 1)
+	both := watched{Sources: Sources{Sockets: map[string]*server.Server{"/run/a": w.Server, "/run/b": {}}, Rules: w.Rules, Audit: w.Audit}}
+	both.serve(t, w.path+"2")
+	all := both.samples(t)
+	for series, want := range map[string]float64{
+		`credrpc_connections_accepted_total{socket="/run/a"}`:             1,
+		`credrpc_connections_accepted_total{socket="/run/b"}`:             0,
+		`credrpc_calls_total{outcome="answered",socket="/run/a"}`:         1,
+		`credrpc_calls_refused_total{reason="access",socket="/run/b"}`:    0,
+		`credrpc_call_duration_seconds_count{socket="/run/a"}`:            1,
+		`credrpc_call_duration_seconds_bucket{socket="/run/b",le="+Inf"}`: 0,
+		`credrpc_rules`:               1,
+		`credrpc_audit_records_total`: 0,
+	} {
+		if got, there := all[series]; !there || got != want {
+			t.Errorf("%s is %v (%v), want %v", series, got, there, want)
+		}
+	}
+	process := make(map[string]bool)
+	for _, f := range processFamilies() {
+		process[prefix+f.name] = true
+	}
+	for series := range all {
+		name, labels, _ := strings.Cut(series, "{")
+		if strings.HasPrefix(name, prefix) && strings.Contains(labels, `socket="`) == process[name] {
+			t.Errorf("%s", series)
+		}
+	}
+}
+
 // findPromtool returns Prometheus's own tool.
 func findPromtool(t *testing.T) string {
 	t.Helper()

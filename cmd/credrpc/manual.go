@@ -143,7 +143,8 @@ in docs/CONTROL.md. A profile may need more than call allows by itself:
 	credrpc call --timeout 70s --max-answer 33554432 PATH 'pprof trace 10s' >trace`},
 	{Title: "SYSTEMD", Text: `With serve --listen systemd: the server serves the listening sockets that systemd passes
 (sd_listen_fds(3)), each with the same handler and rules. Limits, calls in flight and
-rates, programs too, are for each socket. systemd:NAME[,NAME...] says which names
+rates, programs too, are for each socket; --metrics and --control show all of them, with
+several told apart by their paths. systemd:NAME[,NAME...] says which names
 (FileDescriptorName= in systemd.socket(5)) must have come; a socket that is left out is
 an error, since its callers would wait for ever. The socket unit needs
 PassCredentials=yes: without it a caller who connected before the server began is refused

@@ -98,9 +98,6 @@ func (v *service) prepare() (err error) {
 	if v.sockets, err = c.sockets(); err != nil {
 		return err
 	}
-	if len(v.sockets) > 1 && (c.Metrics != "" || c.Control != "") {
-		return usageError("--metrics, --control: systemd has passed %d sockets, and these show one server; give each socket a service of its own", len(v.sockets))
-	}
 	v.gate = &gate{missing: len(v.sockets), act: v.confine, opened: make(chan struct{})}
 	v.ended = make(chan error, len(v.sockets))
 	v.status = status{handler: c.Handler, sockets: v.sockets}
@@ -112,10 +109,14 @@ func (v *service) prepare() (err error) {
 		}
 		v.servers = append(v.servers, srv)
 	}
-	if v.watch, err = c.watch(v.servers, v.rules, v.streams); err != nil {
+	served, err := v.served()
+	if err != nil {
 		return err
 	}
-	v.operator, err = c.openControl(v.servers[0], v.rules, v.control, v.reload)
+	if v.watch, err = c.watch(served, v.rules, v.log, v.streams); err != nil {
+		return err
+	}
+	v.operator, err = c.openControl(served, v.rules, v.control, v.log, v.reload)
 	return err
 }
 

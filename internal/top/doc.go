@@ -35,5 +35,6 @@
 //
 // Whoever has the socket or the port can answer anything. An answer is bounded in bytes
 // and in time, redirects are not followed, no proxy is asked, and of its text only names
-// of lower-case letters reach the terminal.
+// of reasons, in lower-case letters, and of sockets, if all of it can be printed, reach the
+// terminal.
 package top

@@ -38,6 +38,7 @@ type Interval struct {
 
 	Latency control.Latency `json:"latency"`
 	Loops   []Loop          `json:"loops"`
+	Sockets []Socket        `json:"sockets,omitempty"` // absent if there is one
 	Users   []User          `json:"users"`
 
 	Totals  control.Calls   `json:"totals"` // since the start
@@ -53,6 +54,15 @@ type Interval struct {
 type Loop struct {
 	Calls   uint64 `json:"calls"`
 	Resting bool   `json:"resting"`
+	Socket  string `json:"socket,omitempty"` // absent if there is one
+}
+
+// A Socket is what callers did at one of several sockets.
+type Socket struct {
+	Socket   string `json:"socket"`
+	Calls    uint64 `json:"calls"`
+	Refused  uint64 `json:"refused"`
+	InFlight int64  `json:"in_flight"`
 }
 
 // A User is what a connecting user did.
@@ -84,6 +94,7 @@ func between(earlier, now *totals) *Interval {
 	i.count(&earlier.Calls, &now.Calls)
 	i.CallsPerSecond = i.rate(i.Calls)
 	i.loops(earlier.Loops, now.Loops)
+	i.sockets(earlier.Sockets, now.Sockets)
 	i.users(earlier.Users, now.Users)
 	return i
 }
@@ -188,10 +199,27 @@ func (i *Interval) rate(n uint64) float64 {
 func (i *Interval) loops(before, now []control.Loop) {
 	i.Loops = make([]Loop, len(now))
 	for k, l := range now {
-		i.Loops[k] = Loop{Calls: l.Accepted, Resting: l.Resting}
+		i.Loops[k] = Loop{Calls: l.Accepted, Resting: l.Resting, Socket: l.Socket}
 		if k < len(before) {
 			i.Loops[k].Calls = grown(before[k].Accepted, l.Accepted)
 		}
+	}
+}
+
+func (i *Interval) sockets(before, now []control.Socket) {
+	earlier := make(map[string]*control.Calls, len(before))
+	for k := range before {
+		earlier[before[k].Socket] = &before[k].Calls
+	}
+	for k := range now {
+		c, from := &now[k].Calls, earlier[now[k].Socket]
+		if from == nil {
+			from = new(control.Calls)
+		}
+		i.Sockets = append(i.Sockets, Socket{
+			Socket: now[k].Socket, Calls: grown(from.Accepted, c.Accepted),
+			Refused: grown(from.RefusedTotal(), c.RefusedTotal()), InFlight: c.InFlight,
+		})
 	}
 }
 

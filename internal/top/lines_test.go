@@ -198,7 +198,7 @@ func TestNoControlSocket(t *testing.T) {
 
 // TestIntervalFields pins the names that programs read: each is documented.
 func TestIntervalFields(t *testing.T) {
-	text, err := json.Marshal(Interval{Restarted: true, Missing: make([]string, 1), Rules: new(control.Rules), Loops: make([]Loop, 1), Users: []User{{Name: "x"}}})
+	text, err := json.Marshal(Interval{Restarted: true, Missing: make([]string, 1), Rules: new(control.Rules), Loops: []Loop{{Socket: "x"}}, Sockets: make([]Socket, 1), Users: []User{{Name: "x"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/client"
 	"credrpc/control"
+	"credrpc/metrics"
+	"credrpc/server"
 )
 
 // serveHTTP serves h at a path.
@@ -93,6 +96,48 @@ func TestBothWaysTellTheSame(t *testing.T) {
 	}
 }
 
+// TestSockets reads the metrics and the control socket of two servers in one process.
+func TestSockets(t *testing.T) {
+	dir := t.TempDir()
+	echo := server.Plain(func(request []byte, _ server.Credentials) ([]byte, error) { return request, nil })
+	both := make(map[string]*server.Server)
+	for name, calls := range map[string]int{"a": 3, "b": 5} {
+		path := filepath.Join(dir, name)
+		both[path] = &server.Server{Handler: echo, Loops: 1, MaxRequest: 10}
+		serve(t, both[path], path)
+		c := client.Client{Path: path}
+		for range calls {
+			if _, err := c.Call(t.Context(), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := c.Call(t.Context(), make([]byte, 11)); err == nil {
+			t.Fatal("too large, and answered")
+		}
+	}
+	operators := filepath.Join(dir, "c")
+	serve(t, (&control.Handler{Sockets: both}).NewServer(), operators)
+	serveHTTP(t, filepath.Join(dir, "m"), metrics.NewHandler(metrics.Sources{Sockets: both}))
+	for _, o := range []Options{{Path: operators}, {Metrics: "unix:" + filepath.Join(dir, "m")}} {
+		now, err := o.source().ask(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := between(&totals{}, now)
+		want := []Socket{{Socket: filepath.Join(dir, "a"), Calls: 4, Refused: 1}, {Socket: filepath.Join(dir, "b"), Calls: 6, Refused: 1}}
+		if i.Calls != 10 || i.Answered != 8 || i.Refused["too_large"] != 2 || !slices.Equal(i.Sockets, want) {
+			t.Errorf("%s: %+v, want %+v", o.place(), i, want)
+		}
+		if len(i.Loops) != 2 || i.Loops[0].Calls != 4 || i.Loops[0].Socket != want[0].Socket || i.Loops[1].Calls != 6 {
+			t.Errorf("%s: %+v", o.place(), i.Loops)
+		}
+		i.Length = time.Second
+		if row := testModel(i).sockets(); row[0] != "sockets    "+want[0].Socket+": 4.00/s 40%" || row[1] != want[1].Socket+": 6.00/s 60%" {
+			t.Errorf("%s: %q", o.place(), row)
+		}
+	}
+}
+
 // least are metrics that are enough.
 const least = "credrpc_connections_accepted_total 3\ncredrpc_calls_total{outcome=\"answered\"} 3\n"
 
@@ -123,6 +168,7 @@ func TestScrapeHostile(t *testing.T) {
 		"too much":      {text(least + "credrpc_calls_in_flight 1e300\n"), none},
 		"infinite":      {text(least + "# TYPE credrpc_call_duration_seconds histogram\ncredrpc_call_duration_seconds_sum +Inf\n"), none},
 		"an odd reason": {text(least + "credrpc_calls_refused_total{reason=\"\x1b[2J\"} 1\n"), none},
+		"an odd socket": {text("credrpc_connections_accepted_total{socket=\"\x1b[2J\"} 1\n" + least[strings.Index(least, "\n")+1:]), none},
 		"buckets that sink": {text(least + "# TYPE credrpc_call_duration_seconds histogram\ncredrpc_call_duration_seconds_bucket{le=\"1\"} 5\n" +
 			"credrpc_call_duration_seconds_bucket{le=\"2\"} 3\ncredrpc_call_duration_seconds_sum 1\ncredrpc_call_duration_seconds_count 1\n"), ""},
 		"endless": {func(w http.ResponseWriter, _ *http.Request) {

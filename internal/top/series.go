@@ -34,6 +34,7 @@ func totalsOf(families map[string]*dto.MetricFamily, at time.Time) (*totals, err
 	r.calls()
 	r.latency()
 	r.loops()
+	r.sockets()
 	r.rules()
 	r.process()
 	if r.err == nil && !r.to.printable() {
@@ -174,15 +175,37 @@ func (r *reader) loops() {
 		rest[loopKey(m)] = r.value(resting, m) != 0
 	}
 	list := slices.SortedFunc(slices.Values(r.metrics(accepted)), func(a, b *dto.Metric) int {
-		return cmp.Or(cmp.Compare(label(a, "socket"), label(b, "socket")), cmp.Compare(loopNumber(a), loopNumber(b)))
+		return cmp.Or(cmp.Compare(label(a, socketLabel), label(b, socketLabel)), cmp.Compare(loopNumber(a), loopNumber(b)))
 	})
 	for _, m := range list {
-		r.to.Loops = append(r.to.Loops, control.Loop{Accepted: uint64(r.value(accepted, m)), Resting: rest[loopKey(m)]})
+		r.to.Loops = append(r.to.Loops, control.Loop{
+			Accepted: uint64(r.value(accepted, m)), Resting: rest[loopKey(m)], Socket: label(m, socketLabel),
+		})
+	}
+}
+
+// socketLabel tells several servers in one process apart.
+const socketLabel = "socket"
+
+// sockets lists what each of several was called, as far as intervals have it.
+func (r *reader) sockets() {
+	const refused, inFlight = "credrpc_calls_refused_total", "credrpc_calls_in_flight"
+	accepted := r.by("credrpc_connections_accepted_total", socketLabel)
+	busy := r.by(inFlight, socketLabel)
+	delete(accepted, "") // there is one
+	for _, name := range slices.Sorted(maps.Keys(accepted)) {
+		c := control.Calls{Accepted: accepted[name], InFlight: int64(busy[name]), Refused: make(map[string]uint64)}
+		for _, m := range r.metrics(refused) {
+			if label(m, socketLabel) == name {
+				c.Refused[label(m, "reason")] += uint64(r.value(refused, m))
+			}
+		}
+		r.to.Sockets = append(r.to.Sockets, control.Socket{Socket: name, Calls: c})
 	}
 }
 
 // loopKey tells a loop from the others.
-func loopKey(m *dto.Metric) string { return label(m, "loop") + " " + label(m, "socket") }
+func loopKey(m *dto.Metric) string { return label(m, "loop") + " " + label(m, socketLabel) }
 
 // loopNumber returns the number of a loop, or 0.
 func loopNumber(m *dto.Metric) int {

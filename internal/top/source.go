@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"credrpc/client"
 	"credrpc/control"
@@ -78,10 +79,15 @@ func (s *controlSocket) ask(ctx context.Context) (*totals, error) {
 }
 
 // printable reports whether the names in t can do nothing to a terminal: those of
-// reasons, which are the only text that is shown.
+// reasons and of sockets, which are the only text that is shown.
 func (t *totals) printable() bool {
 	for reason := range t.Calls.Refused {
 		if strings.Trim(reason, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return false
+		}
+	}
+	for _, s := range t.Sockets {
+		if strings.ContainsFunc(s.Socket, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return false
 		}
 	}

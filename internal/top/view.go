@@ -45,9 +45,6 @@ type row struct {
 	bold, reverse bool
 }
 
-// summaryRows are the rows above the users, those first that matter most.
-const summaryRows = 6
-
 // view returns the screen, at most height rows of at most width characters.
 func (m *model) view(width, height int) []row {
 	if width < 1 || height < 1 {
@@ -109,7 +106,8 @@ func (m *model) title(width int) string {
 	return path
 }
 
-// summary returns what the server as a whole does.
+// summary returns the rows above the users, what the server as a whole does. Those come
+// first that matter most.
 func (m *model) summary(width int) []row {
 	i := m.interval
 	l := &i.Latency
@@ -123,13 +121,16 @@ func (m *model) summary(width int) []row {
 	for _, reason := range i.reasons() {
 		refused = append(refused, reason+" "+rate(i.Refused[reason]))
 	}
-	rows := [summaryRows][]string{
+	rows := [][]string{
 		{"calls/s    " + rateText(i.CallsPerSecond), "total " + strconv.FormatUint(i.Totals.Accepted, 10), "answered " + rate(i.Answered), "failed " + rate(i.Failed), "dropped " + rate(i.Dropped), "empty " + rate(i.Empty)},
 		{"latency    p50 " + quantile(l.P50), "p99 " + quantile(l.P99), "p99.9 " + quantile(l.P999), "mean " + quantile(l.Sum/time.Duration(max(l.Count, 1)))},
 		refused,
 		{"in flight  " + strconv.FormatInt(i.InFlight, 10), "delayed/s " + rate(i.Delayed), "timeouts/s " + rate(i.Timeouts), "panics/s " + rate(i.Panics)},
 		m.loops(),
 		{"cpu        " + i.cpuText(), "heap " + heap, "in/s " + sizeText(i.rate(i.BytesIn)), "out/s " + sizeText(i.rate(i.BytesOut)), m.rules()},
+	}
+	if len(i.Sockets) > 0 {
+		rows = slices.Insert(rows, len(rows)-1, m.sockets())
 	}
 	var list []row
 	for _, fields := range rows {
@@ -158,10 +159,7 @@ func (m *model) loops() []string {
 	}
 	var fields []string
 	for k, l := range m.interval.Loops {
-		text := fmt.Sprintf("%d: %s/s", k, rateText(m.interval.rate(l.Calls)))
-		if m.interval.Calls > 0 {
-			text += fmt.Sprintf(" %.0f%%", 100*float64(l.Calls)/float64(m.interval.Calls))
-		}
+		text := fmt.Sprintf("%d: ", k) + m.part(l.Calls)
 		if l.Resting {
 			text += " rests"
 		}
@@ -169,6 +167,24 @@ func (m *model) loops() []string {
 	}
 	fields[0] = "loops      " + fields[0]
 	return fields
+}
+
+// sockets returns how much each is called, as part of all.
+func (m *model) sockets() (fields []string) {
+	for _, s := range m.interval.Sockets {
+		fields = append(fields, s.Socket+": "+m.part(s.Calls))
+	}
+	fields[0] = "sockets    " + fields[0]
+	return fields
+}
+
+// part returns a number of calls as a rate and as part of all.
+func (m *model) part(calls uint64) string {
+	text := rateText(m.interval.rate(calls)) + "/s"
+	if m.interval.Calls > 0 {
+		text += fmt.Sprintf(" %.0f%%", 100*float64(calls)/float64(m.interval.Calls))
+	}
+	return text
 }
 
 func (m *model) rules() string {

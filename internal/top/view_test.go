@@ -150,6 +150,8 @@ func TestViewFits(t *testing.T) {
 	states["gone"].failure = "client: connect /run/hello/control: no such file or directory"
 	states["metrics"] = testModel(between(busy()))
 	states["metrics"].interval.Missing = []string{"pid", "users"}
+	states["sockets"] = testModel(between(busy()))
+	states["sockets"].interval.Sockets = []Socket{{Socket: "/run/a", Calls: 600}, {Socket: "/run/b", Calls: 400}}
 	states["paused"] = testModel(between(busy()))
 	states["paused"].paused = true
 	for name, m := range states {
