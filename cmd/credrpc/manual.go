@@ -68,7 +68,8 @@ between its members, and true or false is the value of what is a flag without on
 program of --handler exec is a list too, program = ["date", "-u"], and has no variable.
 CREDRPC_SERVE_CONFIG names the file. Relative paths start where serve does.
 
-The file is TOML without tables. What is no setting, there or among the variables that
+The file is TOML without tables. A size is a number of bytes or, with a unit, text:
+max-payload = 65536 or "64K". What is no setting, there or among the variables that
 begin with CREDRPC_SERVE_, is an error, as are values of the wrong type. The file, every
 directory and every symbolic link on the way to it must belong to root or the user of
 serve, and nobody but these and their groups may be able to write there, or serve refuses
@@ -140,7 +141,7 @@ The socket has limits of its own, so that callers do not fill it. It ends after 
 one; with --takeover it is handed on right after it. The fields of the JSON are listed
 in docs/CONTROL.md. A profile may need more than call allows by itself:
 
-	credrpc call --timeout 70s --max-answer 33554432 PATH 'pprof trace 10s' >trace`},
+	credrpc call --timeout 70s --max-answer 32M PATH 'pprof trace 10s' >trace`},
 	{Title: "SYSTEMD", Text: `With serve --listen systemd: the server serves the listening sockets that systemd passes
 (sd_listen_fds(3)), each with the same handler and rules. Limits, calls in flight and
 rates, programs too, are for each socket; --metrics and --control show all of them, with
