@@ -128,6 +128,9 @@ func TestConfigMistakes(t *testing.T) {
 		{"rules that are not there", []string{listen, `rules = "/nonexistent/rules"`}, []string{`FILE:2: rules: `, `/nonexistent/rules: no such file`}},
 		{"a program without rules", []string{listen, `handler = "exec"`, `program = ["true"]`}, []string{`FILE:2: handler exec: want rules`}},
 		{"of a sandbox", []string{listen, `sandbox-write = ["/x"]`}, []string{`FILE:2: sandbox-read, sandbox-write`, `say what sandbox keeps`}},
+		{"a path of a sandbox that is not there", []string{listen, `sandbox = true`, `sandbox-read = ["/etc", "/nonexistent/x"]`}, []string{`FILE:3: sandbox-read "/nonexistent/x": no such file or directory`}},
+		{"another that is relative", []string{listen, `sandbox = true`, `handler = "exec"`, `without-rules = true`, `program = ["true"]`, `sandbox-write = ["tmp"]`}, []string{`FILE:6: sandbox-write "tmp": want an absolute path`}},
+		{"a file on the way", []string{listen, `sandbox = true`, `handler = "exec"`, `without-rules = true`, `program = ["true"]`, `sandbox-execute = ["/etc/passwd/x"]`}, []string{`FILE:6: sandbox-execute "/etc/passwd/x": not a directory`}},
 		{"what is needed", nil, []string{`missing flags: --listen=PATH`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -74,6 +74,9 @@ func (v *service) check(template *server.Server) (err error) {
 	if err := c.checkSandbox(); err != nil {
 		return err
 	}
+	if err := c.checkSandboxPaths(); err != nil {
+		return err
+	}
 	if err := c.checkWatch(); err != nil {
 		return err
 	}

@@ -181,7 +181,8 @@ func TestTakeoverFails(t *testing.T) {
 	for _, tt := range []struct{ flags, want string }{
 		{"--rules " + rules, "rules.cdb"},
 		{"--mode 0666", "has mode 0600, want 0666"},
-		{"--sandbox --sandbox-read " + dir + "/missing", "sandbox"},
+		{"--sandbox --sandbox-read " + dir + "/missing", "no such file"},
+		{"--sandbox --sandbox-capability CHOWN", "sandbox"},
 	} {
 		status, _, stderr := result("", append([]string{"serve", "--takeover", "--listen", path}, strings.Fields(tt.flags)...)...)
 		if status != exitFailed || !strings.Contains(stderr, tt.want) {
