@@ -103,7 +103,7 @@ func serveSandboxed(t *testing.T, uid uint32, args ...string) *sandboxed {
 		if strings.Contains(line, "sandbox in force") {
 			s.said = line
 		}
-		if strings.HasPrefix(line, "credrpc: serving ") {
+		if strings.Contains(line, " msg=serving ") {
 			return s
 		}
 	}
@@ -138,7 +138,7 @@ func (s *sandboxed) expect(uid uint32, request, want string) {
 func (s *sandboxed) stop() {
 	s.t.Helper()
 	s.cmd.Process.Signal(syscall.SIGTERM)
-	awaitLine(s.t, s.stderr, "credrpc: stopping")
+	awaitLine(s.t, s.stderr, " msg=stopping")
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the server ended with %v", err)
 	}

@@ -73,7 +73,7 @@ func (c *serveCommand) Run(s streams) error {
 	for stopping := false; !stopping; {
 		select {
 		case err = <-v.ended:
-			return v.failed(err)
+			return v.told(v.failed(err))
 		case <-hangUp:
 			v.hangUp()
 		case <-looks:
@@ -85,8 +85,8 @@ func (c *serveCommand) Run(s streams) error {
 		}
 	}
 	stop() // a second signal ends the program at once
-	c.announce(s.err, "stopping")
-	return v.shutdown()
+	v.log.Info("stopping")
+	return v.told(v.shutdown())
 }
 
 // openRules opens the access rules, or returns nil if there are to be none.

@@ -171,7 +171,11 @@ func (v *service) begin() {
 
 // serves is told that calls are accepted at s.
 func (v *service) serves(s socket) {
-	v.command.announce(v.streams.err, "serving %s on %s", v.command.Handler, s.path)
+	log := v.log
+	if s.name != "" {
+		log = log.With("socket", s.name)
+	}
+	log.Info("serving", "handler", v.command.Handler, "on", s.path)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ready++; v.ready < len(v.sockets) {
@@ -238,7 +242,7 @@ func (v *service) failed(err error) error {
 	c := v.command
 	if err == server.ErrTakenOver { // there is one server, and all is answered
 		c.taken = true
-		c.announce(v.streams.err, "taken over on %s", c.Listen)
+		v.log.Info("taken over", "on", c.Listen)
 		return nil
 	}
 	if errors.Is(err, server.ErrUntrustedDirectory) {
@@ -250,6 +254,19 @@ func (v *service) failed(err error) error {
 	}
 	v.await(1)
 	return err
+}
+
+// told returns err, with which the service ends, as one that the log has if it has served:
+// what happens then is all there. Who starts a service that cannot begin reads why.
+func (v *service) told(err error) error {
+	v.mu.Lock()
+	served := v.ready > 0
+	v.mu.Unlock()
+	if err == nil || !served {
+		return err
+	}
+	v.log.Error("the service has failed", "error", err)
+	return &exitError{status: exitFailed}
 }
 
 // shutdown answers what is in flight and ends the service.

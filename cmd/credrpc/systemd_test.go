@@ -79,8 +79,8 @@ func TestActivation(t *testing.T) {
 	}
 	for _, listen := range []string{"systemd:", "systemd:one,two"} {
 		tk := startTaker(t, activated(program(t, "serve", "--listen", listen), "one:two", files))
-		awaitLine(t, tk.stderr, "credrpc: serving echo on ")
-		awaitLine(t, tk.stderr, "credrpc: serving echo on ")
+		awaitLine(t, tk.stderr, " msg=serving socket=")
+		awaitLine(t, tk.stderr, " msg=serving socket=")
 		if listen == "systemd:" {
 			for range 2 {
 				if got := <-early; got != "early<nil>" {
@@ -111,7 +111,7 @@ func TestActivationWatched(t *testing.T) {
 	tk := startTaker(t, activated(program(t, "serve", "--listen=systemd:", "--audit=all", "--audit-to="+filepath.Join(dir, "log"),
 		"--metrics=unix:"+metrics, "--control="+operators), "one:one", files))
 	for range files {
-		awaitLine(t, tk.stderr, "serving echo on ")
+		awaitLine(t, tk.stderr, " msg=serving socket=one handler=echo on=")
 	}
 	for path, calls := range map[string]int{a: 2, b: 3} {
 		for range calls {
@@ -194,7 +194,7 @@ func TestExitWhenIdle(t *testing.T) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	c.Write([]byte("\x00\x00\x00\x02a"))
-	awaitLine(t, tk.stderr, "credrpc: serving")
+	awaitLine(t, tk.stderr, " msg=serving ")
 	time.Sleep(200 * time.Millisecond)
 	c.Write([]byte("b"))
 	if got, err := bufio.NewReader(c).ReadString('b'); got != "\x00\x00\x00\x00\x00\x00\x00\x02ab" {
