@@ -32,6 +32,7 @@ type Collector struct {
 	families map[string]family
 	descs    map[string]*prometheus.Desc
 	build    []string // values of the labels of build_info
+	begin    time.Time
 }
 
 // NewCollector returns a collector for a registry.
@@ -39,7 +40,7 @@ func NewCollector(s Sources) *Collector {
 	if (s.Server == nil) == (len(s.Sockets) == 0) {
 		panic("metrics: want one of Sources.Server and Sources.Sockets")
 	}
-	c := &Collector{sources: s, families: make(map[string]family), descs: make(map[string]*prometheus.Desc), build: buildInfo()}
+	c := &Collector{sources: s, families: make(map[string]family), descs: make(map[string]*prometheus.Desc), build: buildInfo(), begin: time.Now()}
 	var labels []string // of servers, before those of the family
 	if s.Server == nil {
 		labels = []string{socketLabel}
@@ -68,6 +69,7 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	e := emitter{c, to, nil}
 	e.emit("build_info", 1, c.build...)
+	e.emit("uptime_seconds", time.Since(c.begin).Seconds()) // next to the counters, for rates
 	if c.sources.Server != nil {
 		e.server(c.sources.Server)
 	}

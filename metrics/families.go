@@ -51,6 +51,7 @@ func serverFamilies() []family {
 func processFamilies() []family {
 	return []family{
 		{"build_info", gauge, "1, labelled with what the program was built from.", []string{"version", "revision", "goversion"}},
+		{"uptime_seconds", gauge, "Time since the server began to count, by a clock that nobody sets.", nil},
 
 		{"rules", gauge, "Access rules in force; 0 for a directory.", nil},
 		{"rules_generation", gauge, "Number of the file of rules in force, counted from 1; 0 for a directory.", nil},

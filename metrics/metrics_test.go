@@ -116,6 +116,9 @@ func TestExact(t *testing.T) {
 	if accepted != want["connections_accepted_total"] {
 		t.Errorf("the loops accepted %v", accepted)
 	}
+	if up := all["credrpc_uptime_seconds"]; up <= 0 || up > patience.Seconds() {
+		t.Errorf("up %v s", up)
+	}
 	if age := time.Since(time.UnixMilli(int64(all["credrpc_rules_loaded_timestamp_seconds"] * 1000))); age < 0 || age > patience {
 		t.Errorf("the rules are %v old", age)
 	}

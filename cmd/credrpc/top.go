@@ -31,7 +31,7 @@ func (*topCommand) Help() string {
 
 Elsewhere, and on a terminal without a cursor (TERM=dumb): a line for every interval. It ends with the server, with status 3.
 
-Metrics show the same, but for what they do not tell: who calls, the process, and with a sandbox processor time and uptime. What is missing is a dash, and in the JSON not there. Their percentiles are coarser, up to a half too high. Counters that begin anew count as a new start.
+Metrics show the same, but for what they do not tell: who calls, the process, and with a sandbox processor time. What is missing is a dash, and in the JSON not there. Their percentiles are coarser, up to a half too high.
 
 calls/s are connections accepted. Latency is that of the calls that ended in the interval, from accept to the end. CPU is a part of one processor. The fields of --json are listed in docs/CONTROL.md; they are stable.`
 }

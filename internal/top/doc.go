@@ -13,14 +13,13 @@
 // # The model
 //
 // The server knows totals only. Two answers make an [Interval]: the counters' growth
-// over the time between them by the server's clock, so that neither a slow answer nor a
-// busy machine makes a rate wrong. The totals of a server that was started anew begin
+// while the server's own uptime grew, so that neither a slow answer nor a busy machine nor
+// a clock that is set makes a rate wrong. The totals of a server that was started anew begin
 // at nothing, and so does its first interval.
 //
-// Metrics become the same totals, with three differences. They do not say when they were
-// taken, so that the time is that at which the answer began to arrive. They say how long
-// calls took in fewer buckets, so that quantiles are coarser. And they do not say
-// everything: who called, for one. What is missing is named in [Interval.Missing], not in
+// Metrics become the same totals, with two differences. They say how long calls took in
+// fewer buckets, so that quantiles are coarser. And they do not say everything: who called,
+// for one, and what time it was, for which that of the answer stands. What is missing is named in [Interval.Missing], not in
 // the JSON, and a dash on the screen; it is never shown as nothing.
 //
 // The view is a function of the last interval, the size of the terminal and what was

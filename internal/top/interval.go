@@ -83,10 +83,10 @@ func between(earlier, now *totals) *Interval {
 	slices.Sort(missing)
 	restarted := now.begunAfter(earlier)
 	if restarted {
-		earlier = &totals{Stats: control.Stats{Time: now.begin(earlier)}}
+		earlier = new(totals)
 	}
 	i := &Interval{
-		Time: now.Time, Length: now.Time.Sub(earlier.Time), PID: now.PID, Version: now.Version, Uptime: now.Uptime, Restarted: restarted,
+		Time: now.Time, Length: now.Uptime - earlier.Uptime, PID: now.PID, Version: now.Version, Uptime: now.Uptime, Restarted: restarted,
 		Latency: now.Latency.Sub(&earlier.Latency),
 		Totals:  now.Calls, Rules: now.Rules, Process: now.Process, InFlight: now.Calls.InFlight,
 		CPU: now.Process.CPU - earlier.Process.CPU, Missing: slices.Compact(missing),
@@ -99,30 +99,13 @@ func between(earlier, now *totals) *Interval {
 	return i
 }
 
-// startError is how wrong the start in metrics may be, twice: it is counted from the boot,
-// which proc_stat(5) tells in whole seconds.
-const startError = 2 * time.Second
-
-// begunAfter reports whether the server has begun after it told earlier. Of metrics without
-// a start only counters that shrank say so.
+// begunAfter reports whether the server has begun after it told earlier. That of which no
+// process is known has if it is younger than the time since then.
 func (t *totals) begunAfter(earlier *totals) bool {
-	switch {
-	case t.Calls.Accepted < earlier.Calls.Accepted || t.Calls.BytesIn < earlier.Calls.BytesIn:
+	if t.PID != earlier.PID || t.Uptime < earlier.Uptime {
 		return true
-	case t.PID != 0:
-		return t.PID != earlier.PID || t.Uptime < earlier.Uptime
 	}
-	return t.Uptime != 0 && earlier.Uptime != 0 && t.Uptime < earlier.Uptime+t.Time.Sub(earlier.Time)-startError
-}
-
-// begin returns when the server began that did not yet serve when earlier was told. By
-// metrics that is at the earliest then.
-func (t *totals) begin(earlier *totals) time.Time {
-	begin := t.Time.Add(-t.Uptime)
-	if t.PID == 0 && (t.Uptime == 0 || begin.Before(earlier.Time)) {
-		return earlier.Time
-	}
-	return begin
+	return t.PID == 0 && t.Uptime < earlier.Uptime+t.asked.Sub(earlier.Time)
 }
 
 // lacks reports whether a field is missing.

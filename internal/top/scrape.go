@@ -54,7 +54,8 @@ func (s *scraper) url() string {
 func (s *scraper) ask(ctx context.Context) (*totals, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	text, at, err := s.get(ctx)
+	asked := time.Now()
+	text, arrived, err := s.get(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.address, err)
 	}
@@ -62,7 +63,7 @@ func (s *scraper) ask(ctx context.Context) (*totals, error) {
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(text))
 	if err == nil {
 		var t *totals
-		if t, err = totalsOf(families, at); err == nil {
+		if t, err = totalsOf(families, asked, arrived); err == nil {
 			return t, nil
 		}
 	}
@@ -70,27 +71,27 @@ func (s *scraper) ask(ctx context.Context) (*totals, error) {
 	return nil, fmt.Errorf("%s: the answer is no metrics of credrpc; is it where credrpc serve --metrics serves them?", s.address)
 }
 
-// get returns the metrics as text, and when they began to arrive.
-func (s *scraper) get(ctx context.Context) (text []byte, at time.Time, err error) {
+// get returns the metrics as text, and when they had been taken.
+func (s *scraper) get(ctx context.Context) (text []byte, arrived time.Time, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url(), nil)
 	if err != nil {
-		return nil, at, err
+		return nil, arrived, err
 	}
 	request.Header.Set("Accept", "text/plain;version=0.0.4")
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, at, reason(err)
+		return nil, arrived, reason(err)
 	}
 	defer response.Body.Close()
-	at = time.Now()
+	arrived = time.Now()
 	if response.StatusCode != http.StatusOK {
-		return nil, at, fmt.Errorf("the server answers with status %d, want %d", response.StatusCode, http.StatusOK)
+		return nil, arrived, fmt.Errorf("the server answers with status %d, want %d", response.StatusCode, http.StatusOK)
 	}
 	text, err = io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err == nil && len(text) > maxAnswer {
 		err = fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
-	return text, at, err
+	return text, arrived, err
 }
 
 // reason returns err without what its readers know: the address and the method.

@@ -23,12 +23,15 @@ type reader struct {
 	err      error // the first one
 }
 
-// totalsOf returns what metrics that arrived at a time say.
-func totalsOf(families map[string]*dto.MetricFamily, at time.Time) (*totals, error) {
-	r := reader{families, &totals{missing: []string{"pid", "users"}}, nil}
-	r.to.Time = at
-	if families["credrpc_connections_accepted_total"] == nil || families["credrpc_calls_total"] == nil {
+// totalsOf returns what metrics say that were asked for and arrived at these times.
+func totalsOf(families map[string]*dto.MetricFamily, asked, arrived time.Time) (*totals, error) {
+	r := reader{families, &totals{asked: asked, missing: []string{"pid", "users"}}, nil}
+	r.to.Time = arrived
+	if families["credrpc_uptime_seconds"] == nil || families["credrpc_connections_accepted_total"] == nil || families["credrpc_calls_total"] == nil {
 		return nil, errors.New("there are no calls in it")
+	}
+	for _, m := range r.metrics("credrpc_uptime_seconds") { // of the process, whoever tells it
+		r.to.Uptime = seconds(r.value("credrpc_uptime_seconds", m))
 	}
 	r.build()
 	r.calls()
@@ -241,11 +244,6 @@ func (r *reader) process() {
 	} else {
 		r.miss("cpu_ns")
 		r.miss("process.cpu_ns")
-	}
-	if start, told := r.sum("process_start_time_seconds"); told {
-		r.to.Uptime = max(1, r.to.Time.Sub(time.Unix(0, int64(seconds(start)))))
-	} else {
-		r.miss("uptime_ns")
 	}
 	p.Goroutines = r.ofRuntime("goroutines", "go_goroutines")
 	p.Processors = int(r.ofRuntime("gomaxprocs", "go_sched_gomaxprocs_threads"))

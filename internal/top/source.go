@@ -36,7 +36,8 @@ type source interface {
 type totals struct {
 	control.Stats
 
-	missing []string // what the source does not tell, by the names of [Interval.Missing]
+	asked   time.Time // set if no process is told: when the question was asked; Time is when it was answered
+	missing []string  // what the source does not tell, by the names of [Interval.Missing]
 }
 
 // source returns what o says is to be asked.

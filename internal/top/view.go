@@ -91,11 +91,8 @@ func (m *model) title(width int) string {
 		return " credrpc top  " + m.place
 	}
 	i := m.interval
-	rest := fmt.Sprintf("  %s ", i.Time.Local().Format(time.TimeOnly))
+	rest := fmt.Sprintf("  up %s  %s ", ageText(i.Uptime), i.Time.Local().Format(time.TimeOnly))
 	path := " credrpc top  " + m.place
-	if !i.lacks("uptime_ns") {
-		rest = "  up " + ageText(i.Uptime) + rest
-	}
 	if width >= 60 && !i.lacks("pid") {
 		rest = fmt.Sprintf("  pid %d", i.PID) + rest
 	}

@@ -86,31 +86,27 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
-// TestRestartedMetrics finds a new server by what metrics have: counters, and when it
-// began, which is known to a second.
+// TestRestartedMetrics finds a new server by what metrics have: its uptime, and the time
+// that has passed where they are read, at least from an answer to the next question.
 func TestRestartedMetrics(t *testing.T) {
 	for name, tt := range map[string]struct {
-		uptime   time.Duration // two seconds after an hour; 0 is unknown
-		accepted uint64
-		want     bool
-		length   time.Duration
+		uptime, away time.Duration // an hour before
+		want         bool
 	}{
-		"it has gone on":                     {time.Hour + 2*time.Second, 1500, false, 2 * time.Second},
-		"it has, and the clock is inexact":   {time.Hour + time.Second, 1500, false, 2 * time.Second},
-		"it has, the start is unknown":       {0, 1500, false, 2 * time.Second},
-		"it began a second ago":              {time.Second, 1500, true, time.Second},
-		"it began, its clock is wrong":       {time.Minute, 1500, true, 2 * time.Second},
-		"the start is unknown, calls shrank": {0, 400, true, 2 * time.Second},
+		"it has gone on":                             {time.Hour + 2*time.Second, 2 * time.Second, false},
+		"the answer before was late":                 {time.Hour + 2*time.Second, time.Second, false},
+		"it began a second ago":                      {time.Second, 2 * time.Second, true},
+		"it began, and is older than the one before": {2 * time.Hour, 3 * time.Hour, true},
 	} {
 		earlier, now := busy()
 		earlier.PID, now.PID = 0, 0
-		now.Uptime, now.Calls.Accepted = tt.uptime, tt.accepted
+		now.Uptime, now.asked, now.Time = tt.uptime, earlier.Time.Add(tt.away), earlier.Time.Add(tt.away+time.Minute)
 		i := between(earlier, now)
-		calls := tt.accepted - 500
+		calls, length := uint64(1000), tt.uptime-time.Hour
 		if tt.want {
-			calls = tt.accepted
+			calls, length = 1500, tt.uptime
 		}
-		if i.Restarted != tt.want || i.Length != tt.length || i.Calls != calls {
+		if i.Restarted != tt.want || i.Length != length || i.Calls != calls {
 			t.Errorf("%s: %v, %v, %d calls", name, i.Restarted, i.Length, i.Calls)
 		}
 	}
@@ -174,19 +170,19 @@ func TestViewFits(t *testing.T) {
 // TestViewMissing shows dashes for what metrics do not tell, and no number.
 func TestViewMissing(t *testing.T) {
 	earlier, now := busy()
-	now.missing = []string{"pid", "users", "uptime_ns", "cpu_ns", "process.cpu_ns", "process.heap_bytes"}
+	now.missing = []string{"pid", "users", "cpu_ns", "process.cpu_ns", "process.heap_bytes"}
 	now.PID, earlier.PID = 0, 0
 	m := testModel(between(earlier, now))
 	var text strings.Builder
 	for _, r := range m.view(80, 24) {
 		text.WriteString(r.text + "\n")
 	}
-	for _, want := range []string{"control                                       12:00:02 \n", "cpu        -  heap -  in/s 20 KiB", "users      metrics do not say who calls", "q quit   p pause   every 1s\n"} {
+	for _, want := range []string{"control                              up 1h0m  12:00:02 \n", "cpu        -  heap -  in/s 20 KiB", "users      metrics do not say who calls", "q quit   p pause   every 1s\n"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, text.String())
 		}
 	}
-	if strings.Contains(text.String(), "UID") || strings.Contains(text.String(), "pid") || strings.Contains(text.String(), "up ") {
+	if strings.Contains(text.String(), "UID") || strings.Contains(text.String(), "pid") {
 		t.Errorf("there is what is not known in\n%s", text.String())
 	}
 }
