@@ -16,6 +16,9 @@
 // cannot fill it, and who fills it is none of them. By default it hears root and the
 // user of the process only ([Operators]); other rules are its [server.Server.Access].
 //
+// A process with several sockets has several main servers ([Handler.Sockets]) and one
+// control server for all of them.
+//
 // A request is one line of text, a command and its arguments (handler.go has them
 // all). An answer is JSON, text or the bytes of a profile; an error says what is
 // allowed. What a service cannot do, since a field of [Handler] is not set, is

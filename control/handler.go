@@ -24,14 +24,19 @@ const (
 // A Handler answers the commands of operators. Its fields are set before the first
 // call and not changed after.
 type Handler struct {
-	// Server is the main server, whose statistics "stats" answers. Required.
+	// Server is the main server, whose statistics "stats" answers. Required, unless
+	// there are Sockets.
 	Server *server.Server
 
-	// Users is what counts users for "stats", and stands in Server.Ended. nil
-	// leaves them out.
+	// Sockets are several main servers, in place of Server, by the names that "stats"
+	// shows. It adds them up, and tells of each.
+	Sockets map[string]*server.Server
+
+	// Users is what counts users for "stats", and stands in the Ended of all main
+	// servers. nil leaves them out.
 	Users *Users
 
-	// Rules are the access rules of Server for "stats". nil leaves them out.
+	// Rules are the access rules of the main servers for "stats". nil leaves them out.
 	Rules *accessdb.DB
 
 	// Version is the program's own for "stats". "" is what the build has noted.
@@ -41,8 +46,8 @@ type Handler struct {
 	// command.
 	Reload func() (done string, err error)
 
-	// Drain makes Server stop accepting, answer what is in flight and end. It
-	// returns at once. The program ends the control server after Server. nil refuses
+	// Drain makes the main servers stop accepting, answer what is in flight and end. It
+	// returns at once. The program ends the control server after them. nil refuses
 	// "drain".
 	Drain func()
 
@@ -194,11 +199,15 @@ func (h *Handler) reload(_ context.Context, dst []byte, _ []string) ([]byte, err
 	return fmt.Appendln(dst, done), nil
 }
 
-// drain begins the end of the main server.
+// drain begins the end of the main servers.
 func (h *Handler) drain(_ context.Context, dst []byte, _ []string) ([]byte, error) {
 	h.Drain()
+	inFlight := int64(0)
+	for _, srv := range h.servers() {
+		inFlight += srv.Stats().InFlight
+	}
 	return fmt.Appendf(dst, "draining: the server accepts no more, and ends when the calls in flight, %d now, are answered\n",
-		h.Server.Stats().InFlight), nil
+		inFlight), nil
 }
 
 // logLevel shows or sets the level.

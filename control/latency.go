@@ -1,6 +1,8 @@
 package control
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"credrpc/server"
@@ -57,8 +59,28 @@ func (l *Latency) Sub(earlier *Latency) Latency {
 			d.Count += n
 		}
 	}
-	d.P50, d.P90, d.P99, d.P999 = d.quantile(0.5), d.quantile(0.9), d.quantile(0.99), d.quantile(0.999)
+	d.setQuantiles()
 	return d
+}
+
+// add adds the calls of other.
+func (l *Latency) add(other Latency) {
+	counts := make(map[time.Duration]uint64)
+	for _, b := range slices.Concat(l.Buckets, other.Buckets) {
+		counts[b.Below] += b.Count
+	}
+	l.Buckets = nil
+	for _, below := range slices.Sorted(maps.Keys(counts)) {
+		l.Buckets = append(l.Buckets, Bucket{below, counts[below]})
+	}
+	l.Count += other.Count
+	l.Sum += other.Sum
+	l.setQuantiles()
+}
+
+// setQuantiles sets the quantiles by the buckets.
+func (l *Latency) setQuantiles() {
+	l.P50, l.P90, l.P99, l.P999 = l.quantile(0.5), l.quantile(0.9), l.quantile(0.99), l.quantile(0.999)
 }
 
 // quantile returns the bound of the bucket in which the call is than which q of all

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -38,6 +39,14 @@ type Stats struct {
 	Users   []User        `json:"users"`           // those with the most calls first
 	Process Process       `json:"process"`
 	Latency Latency       `json:"latency"`
+	Sockets []Socket      `json:"sockets,omitempty"` // each one's part of Calls and Latency; absent if there is one
+}
+
+// A Socket is one of several main servers.
+type Socket struct {
+	Socket  string  `json:"socket"` // its name, usually the path
+	Calls   Calls   `json:"calls"`
+	Latency Latency `json:"latency"`
 }
 
 // Calls are the counters of [server.Stats].
@@ -74,7 +83,8 @@ type Loop struct {
 	Dropped  uint64 `json:"dropped"`
 	Refused  uint64 `json:"refused"`
 	Empty    uint64 `json:"empty"`
-	Resting  bool   `json:"resting"` // is not needed now
+	Resting  bool   `json:"resting"`          // is not needed now
+	Socket   string `json:"socket,omitempty"` // whose it is; absent if there is one
 }
 
 // Rules are the access rules of the main server.
@@ -137,19 +147,37 @@ func (h *Handler) answerStats(_ context.Context, dst []byte, arguments []string)
 
 // Stats returns what "stats" answers, with at most so many users.
 func (h *Handler) Stats(users int) *Stats {
-	now, s := time.Now(), h.Server.Stats()
-	return &Stats{
+	now := time.Now() // the counters come first, since rates are made of them
+	stats := &Stats{
 		Version: h.version(),
 		PID:     os.Getpid(),
 		Time:    now,
 		Uptime:  now.Sub(h.begin),
-		Calls:   callsOf(&s),
-		Loops:   loopsOf(s.Loops),
-		Rules:   rulesOf(h.Rules, now),
-		Users:   h.users(users, now),
-		Process: process(),
-		Latency: latencyOf(s.Latency),
+		Calls:   Calls{Refused: make(map[string]uint64)},
+		Loops:   []Loop{},
 	}
+	if h.Server != nil {
+		s := h.Server.Stats()
+		stats.Calls, stats.Loops, stats.Latency = callsOf(&s), loopsOf(s.Loops, ""), latencyOf(s.Latency)
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.Sockets)) {
+		s := h.Sockets[name].Stats()
+		socket := Socket{name, callsOf(&s), latencyOf(s.Latency)}
+		stats.Calls.add(&socket.Calls)
+		stats.Latency.add(socket.Latency)
+		stats.Loops = append(stats.Loops, loopsOf(s.Loops, name)...)
+		stats.Sockets = append(stats.Sockets, socket)
+	}
+	stats.Rules, stats.Users, stats.Process = rulesOf(h.Rules, now), h.users(users, now), process()
+	return stats
+}
+
+// servers returns the main ones.
+func (h *Handler) servers() []*server.Server {
+	if h.Server != nil {
+		return []*server.Server{h.Server}
+	}
+	return slices.Collect(maps.Values(h.Sockets))
 }
 
 // version returns the program's version.
@@ -177,10 +205,30 @@ func callsOf(s *server.Stats) Calls {
 	return c
 }
 
-func loopsOf(loops []server.LoopStats) []Loop {
+// add adds the counters of other.
+func (c *Calls) add(other *Calls) {
+	c.Accepted += other.Accepted
+	c.Answered += other.Answered
+	c.Failed += other.Failed
+	c.Dropped += other.Dropped
+	c.Empty += other.Empty
+	c.Panics += other.Panics
+	c.Timeouts += other.Timeouts
+	c.Delayed += other.Delayed
+	c.Deposed += other.Deposed
+	c.Paused += other.Paused
+	c.InFlight += other.InFlight
+	c.BytesIn += other.BytesIn
+	c.BytesOut += other.BytesOut
+	for reason, n := range other.Refused {
+		c.Refused[reason] += n
+	}
+}
+
+func loopsOf(loops []server.LoopStats, socket string) []Loop {
 	list := make([]Loop, len(loops))
 	for i, l := range loops {
-		list[i] = Loop{l.Accepted, l.Answered, l.Failed, l.Dropped, l.Refused, l.Empty, l.Resting}
+		list[i] = Loop{l.Accepted, l.Answered, l.Failed, l.Dropped, l.Refused, l.Empty, l.Resting, socket}
 	}
 	return list
 }
@@ -223,9 +271,12 @@ func (h *Handler) users(n int, now time.Time) []User {
 			}
 		}
 	}
-	for _, load := range h.Server.Users() {
-		u := row(load.UID, now)
-		u.InFlight, u.Bytes = load.Calls, load.Bytes
+	for _, srv := range h.servers() {
+		for _, load := range srv.Users() {
+			u := row(load.UID, now)
+			u.InFlight += load.Calls
+			u.Bytes += load.Bytes
+		}
 	}
 	slices.SortStableFunc(list, func(a, b User) int {
 		return cmp.Compare(b.Ended()+b.MissedMax+uint64(b.InFlight), a.Ended()+a.MissedMax+uint64(a.InFlight))

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"credrpc/accessdb"
+	"credrpc/client"
 	"credrpc/control"
 	"credrpc/server"
 )
@@ -119,6 +121,59 @@ func TestStatsOfRules(t *testing.T) {
 	}
 	if r := p.stats("stats").Rules; r.Records != 2 || r.Generation != 2 || r.Failures != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestSockets has several main servers: all numbers are the sums of those of each.
+func TestSockets(t *testing.T) {
+	dir := t.TempDir()
+	users, sockets := control.NewUsers(), make(map[string]*server.Server)
+	h := &control.Handler{Users: users, Sockets: sockets, Drain: func() {}}
+	echo := server.Plain(func(request []byte, _ server.Credentials) ([]byte, error) { return request, nil })
+	for name, calls := range map[string]int{"a": 3, "b": 5} {
+		path := filepath.Join(dir, name)
+		sockets[path] = &server.Server{Handler: echo, Loops: 2, MaxRequest: 10, MeasureLatency: true, Ended: users.Ended}
+		serve(t, sockets[path], path)
+		c := client.Client{Path: path}
+		for range calls {
+			ask(t, &c, "hello")
+		}
+		if _, refusal := ask(t, &c, "hello, more than 10 bytes"); refusal == "" {
+			t.Fatal("too large, and answered")
+		}
+		held, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+	}
+	await(t, "all is counted", func() bool { // a caller has his answer before it is counted
+		s := h.Stats(10)
+		return s.Calls.InFlight == 2 && len(s.Users) == 1 && s.Users[0].Ended() == 10
+	})
+	s := h.Stats(10)
+	if c := s.Calls; c.Accepted != 12 || c.Answered != 8 || c.Refused["too_large"] != 2 || c.BytesIn < 8*(4+5) || s.Latency.Count != 8 || s.Latency.P50 == 0 {
+		t.Errorf("%+v, %d, %v", c, s.Latency.Count, s.Latency.P50)
+	}
+	if u := s.Users[0]; *u.UID != own() || u.Answered != 8 || u.InFlight != 2 {
+		t.Errorf("%+v", u)
+	}
+	if len(s.Sockets) != 2 || len(s.Loops) != 4 {
+		t.Fatalf("%+v, %+v", s.Sockets, s.Loops)
+	}
+	for i, calls := range []uint64{3, 5} {
+		of, name := s.Sockets[i], filepath.Join(dir, string(rune('a'+i)))
+		if of.Socket != name || of.Calls.Answered != calls || of.Calls.Refused["too_large"] != 1 || of.Calls.InFlight != 1 || of.Latency.Count != calls {
+			t.Errorf("%+v", of)
+		}
+		if s.Loops[2*i].Socket != name || s.Loops[2*i].Answered+s.Loops[2*i+1].Answered != calls {
+			t.Errorf("%+v", s.Loops)
+		}
+	}
+	operators := client.Client{Path: filepath.Join(dir, "c")}
+	serve(t, h.NewServer(), operators.Path)
+	if answer, _ := ask(t, &operators, "drain"); !strings.Contains(answer, "the calls in flight, 2 now,") {
+		t.Errorf("%q", answer)
 	}
 }
 

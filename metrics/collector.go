@@ -16,9 +16,14 @@ import (
 
 // Sources are what is asked for its counters.
 type Sources struct {
-	Server *server.Server // required
-	Rules  *accessdb.DB   // nil: no metrics of rules
-	Audit  *audit.Log     // nil: no metrics of the audit log
+	Server *server.Server // required, unless there are Sockets
+
+	// Sockets are several servers in one process, in place of Server, each by the value
+	// of the label socket that all its metrics have.
+	Sockets map[string]*server.Server
+
+	Rules *accessdb.DB // nil: no metrics of rules
+	Audit *audit.Log   // nil: no metrics of the audit log
 }
 
 // A Collector is a [prometheus.Collector] of what is in docs/METRICS.md.
@@ -27,20 +32,30 @@ type Collector struct {
 	families map[string]family
 	descs    map[string]*prometheus.Desc
 	build    []string // values of the labels of build_info
+	begin    time.Time
 }
 
-// NewCollector returns a collector for a registry. Where several servers are in one
-// process, wrap the registry ([prometheus.WrapRegistererWith]) to tell them apart.
+// NewCollector returns a collector for a registry.
 func NewCollector(s Sources) *Collector {
+	if (s.Server == nil) == (len(s.Sockets) == 0) {
+		panic("metrics: want one of Sources.Server and Sources.Sockets")
+	}
+	c := &Collector{sources: s, families: make(map[string]family), descs: make(map[string]*prometheus.Desc), build: buildInfo(), begin: time.Now()}
+	var labels []string // of servers, before those of the family
 	if s.Server == nil {
-		panic("metrics: Sources.Server is nil")
+		labels = []string{socketLabel}
 	}
-	c := &Collector{sources: s, families: make(map[string]family), descs: make(map[string]*prometheus.Desc), build: buildInfo()}
-	for _, f := range families() {
-		c.families[f.name] = f
-		c.descs[f.name] = prometheus.NewDesc(prefix+f.name, f.help, f.labels, nil)
-	}
+	c.add(serverFamilies(), labels)
+	c.add(processFamilies(), nil)
 	return c
+}
+
+// add adds families with further labels.
+func (c *Collector) add(list []family, labels []string) {
+	for _, f := range list {
+		c.families[f.name] = f
+		c.descs[f.name] = prometheus.NewDesc(prefix+f.name, f.help, slices.Concat(labels, f.labels), nil)
+	}
 }
 
 // Describe is for the registry.
@@ -52,11 +67,16 @@ func (c *Collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is for the registry.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
-	e := emitter{c, to}
+	e := emitter{c, to, nil}
 	e.emit("build_info", 1, c.build...)
-	stats := c.sources.Server.Stats()
-	e.calls(&stats)
-	e.loops(&stats)
+	e.emit("uptime_seconds", time.Since(c.begin).Seconds()) // next to the counters, for rates
+	if c.sources.Server != nil {
+		e.server(c.sources.Server)
+	}
+	for socket, srv := range c.sources.Sockets {
+		of := emitter{c, to, []string{socket}}
+		of.server(srv)
+	}
 	if c.sources.Rules != nil {
 		e.rules(c.sources.Rules.Stats())
 	}
@@ -68,7 +88,8 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 // An emitter hands the values of one collection on.
 type emitter struct {
 	*Collector
-	to chan<- prometheus.Metric
+	to     chan<- prometheus.Metric
+	labels []string // values of those before the family's own
 }
 
 // emit hands on one value of a family.
@@ -77,7 +98,13 @@ func (e *emitter) emit(name string, value float64, labels ...string) {
 	if e.families[name].kind == counter {
 		kind = prometheus.CounterValue
 	}
-	e.to <- prometheus.MustNewConstMetric(e.descs[name], kind, value, labels...)
+	e.to <- prometheus.MustNewConstMetric(e.descs[name], kind, value, slices.Concat(e.labels, labels)...)
+}
+
+func (e *emitter) server(srv *server.Server) {
+	stats := srv.Stats()
+	e.calls(&stats)
+	e.loops(&stats)
 }
 
 func (e *emitter) calls(s *server.Stats) {
@@ -101,7 +128,7 @@ func (e *emitter) calls(s *server.Stats) {
 	e.emit("call_timeouts_total", float64(s.Timeouts))
 	e.emit("handler_panics_total", float64(s.Panics))
 	buckets, count := cumulative(s.Latency)
-	e.to <- prometheus.MustNewConstHistogram(e.descs["call_duration_seconds"], count, s.Latency.Sum.Seconds(), buckets)
+	e.to <- prometheus.MustNewConstHistogram(e.descs["call_duration_seconds"], count, s.Latency.Sum.Seconds(), buckets, e.labels...)
 	e.emit("received_bytes_total", float64(s.BytesIn))
 	e.emit("sent_bytes_total", float64(s.BytesOut))
 }

@@ -15,6 +15,10 @@
 // Durations are counted only with [server.Server.MeasureLatency]; without it the histogram
 // has no observations.
 //
+// Several servers in one process ([Sources.Sockets]) are told apart by the label socket. A
+// server that is alone does not have it, so that its series are the same whether or not
+// the program could serve more.
+//
 // A reason for which nobody was refused yet is there with the value 0, so that the first
 // one shows as an increase.
 //

@@ -1,5 +1,7 @@
 package metrics
 
+import "slices"
+
 // A family is a metric with all its labels.
 type family struct {
 	name   string // without the prefix
@@ -18,11 +20,15 @@ const (
 // prefix is that of all names here.
 const prefix = "credrpc_"
 
-// families are all metrics, in the order of docs/METRICS.md.
-func families() []family {
-	return []family{
-		{"build_info", gauge, "1, labelled with what the program was built from.", []string{"version", "revision", "goversion"}},
+// socketLabel is the label of all metrics of a server where there are several.
+const socketLabel = "socket"
 
+// families are all metrics, in the order of docs/METRICS.md.
+func families() []family { return slices.Concat(serverFamilies(), processFamilies()) }
+
+// serverFamilies are the metrics of one server.
+func serverFamilies() []family {
+	return []family{
 		{"connections_accepted_total", counter, "Connections taken off the backlog.", nil},
 		{"calls_total", counter, "Connections that have ended, by outcome.", []string{"outcome"}},
 		{"calls_refused_total", counter, "Calls that no handler saw, by reason.", []string{"reason"}},
@@ -38,6 +44,14 @@ func families() []family {
 		{"accept_pauses_total", counter, "Pauses of accepting, because the process or the system had run out of something.", nil},
 		{"loop_connections_accepted_total", counter, "Connections that an event loop has accepted.", []string{"loop"}},
 		{"loop_resting", gauge, "1 if an event loop is not needed at the moment.", []string{"loop"}},
+	}
+}
+
+// processFamilies are the metrics of what there is once in a process.
+func processFamilies() []family {
+	return []family{
+		{"build_info", gauge, "1, labelled with what the program was built from.", []string{"version", "revision", "goversion"}},
+		{"uptime_seconds", gauge, "Time since the server began to count, by a clock that nobody sets.", nil},
 
 		{"rules", gauge, "Access rules in force; 0 for a directory.", nil},
 		{"rules_generation", gauge, "Number of the file of rules in force, counted from 1; 0 for a directory.", nil},

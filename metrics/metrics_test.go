@@ -116,6 +116,9 @@ func TestExact(t *testing.T) {
 	if accepted != want["connections_accepted_total"] {
 		t.Errorf("the loops accepted %v", accepted)
 	}
+	if up := all["credrpc_uptime_seconds"]; up <= 0 || up > patience.Seconds() {
+		t.Errorf("up %v s", up)
+	}
 	if age := time.Since(time.UnixMilli(int64(all["credrpc_rules_loaded_timestamp_seconds"] * 1000))); age < 0 || age > patience {
 		t.Errorf("the rules are %v old", age)
 	}
@@ -199,6 +202,41 @@ func TestTable(t *testing.T) {
 	for _, reason := range server.Reasons() {
 		if !strings.Contains(string(document), "`"+reason.String()+"`") {
 			t.Errorf("docs/METRICS.md does not name the reason %v", reason)
+		}
+	}
+}
+
+// TestSockets has two servers in one process: their series differ by the socket, which is
+// the label of all that a server counts and of nothing else.
+func TestSockets(t *testing.T) {
+	w := watch(t)
+	w.call(t, "hello")
+	w.settle(t, 1)
+	both := watched{Sources: Sources{Sockets: map[string]*server.Server{"/run/a": w.Server, "/run/b": {}}, Rules: w.Rules, Audit: w.Audit}}
+	both.serve(t, w.path+"2")
+	all := both.samples(t)
+	for series, want := range map[string]float64{
+		`credrpc_connections_accepted_total{socket="/run/a"}`:             1,
+		`credrpc_connections_accepted_total{socket="/run/b"}`:             0,
+		`credrpc_calls_total{outcome="answered",socket="/run/a"}`:         1,
+		`credrpc_calls_refused_total{reason="access",socket="/run/b"}`:    0,
+		`credrpc_call_duration_seconds_count{socket="/run/a"}`:            1,
+		`credrpc_call_duration_seconds_bucket{socket="/run/b",le="+Inf"}`: 0,
+		`credrpc_rules`:               1,
+		`credrpc_audit_records_total`: 0,
+	} {
+		if got, there := all[series]; !there || got != want {
+			t.Errorf("%s is %v (%v), want %v", series, got, there, want)
+		}
+	}
+	process := make(map[string]bool)
+	for _, f := range processFamilies() {
+		process[prefix+f.name] = true
+	}
+	for series := range all {
+		name, labels, _ := strings.Cut(series, "{")
+		if strings.HasPrefix(name, prefix) && strings.Contains(labels, `socket="`) == process[name] {
+			t.Errorf("%s", series)
 		}
 	}
 }

@@ -3,9 +3,10 @@ package load
 import (
 	"fmt"
 	"math/rand/v2"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"credrpc/internal/size"
 )
 
 // MaxPayload is the largest payload of a call in bytes.
@@ -16,32 +17,19 @@ type Range struct {
 	Low, High int
 }
 
-// ParseRange reads N or LOW-HIGH. A number may end in K or M, for 1024 and
-// 1024×1024.
+// ParseRange reads N or LOW-HIGH, numbers of bytes as package size reads them.
 func ParseRange(s string) (Range, error) {
-	m := regexp.MustCompile(`^([0-9]{1,9}[KM]?)(?:-([0-9]{1,9}[KM]?))?$`).FindStringSubmatch(s)
-	if m == nil {
-		return Range{}, fmt.Errorf("load: %q is neither a number of bytes nor LOW-HIGH", s)
+	low, high, apart := strings.Cut(s, "-")
+	if !apart {
+		high = low
 	}
-	r := Range{Low: bytesOf(m[1])}
-	r.High = r.Low
-	if m[2] != "" {
-		r.High = bytesOf(m[2])
+	least, err := size.Parse(low)
+	most, highErr := size.Parse(high)
+	if err != nil || highErr != nil {
+		return Range{}, fmt.Errorf("load: %q is neither %s nor LOW-HIGH", s, size.Wanted)
 	}
+	r := Range{int(least), int(most)}
 	return r, r.validate()
-}
-
-// bytesOf returns the value of at most nine digits and perhaps a unit.
-func bytesOf(s string) int {
-	digits := strings.TrimRight(s, "KM")
-	n, _ := strconv.Atoi(digits) // the expression allows digits only
-	switch s[len(digits):] {
-	case "K":
-		return n << 10
-	case "M":
-		return n << 20
-	}
-	return n
 }
 
 func (r Range) validate() error {

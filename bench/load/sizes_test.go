@@ -11,7 +11,7 @@ func TestParseSizes(t *testing.T) {
 		request, answer int // the largest
 	}{
 		{"a number", "32", "32", 32, 32},
-		{"units", "1K,2M", "1024,2097152", 2 << 20, 2 << 20},
+		{"units", "1K,2M,3KiB", "1024,2097152,3072", 2 << 20, 2 << 20},
 		{"a range", "0-65536", "0-65536", 65536, 65536},
 		{"an answer of its own", "13/1M", "13/1048576", 13, 1 << 20},
 		{"an answer that is empty", "100-200/0", "100-200/0", 200, 0},
@@ -26,7 +26,7 @@ func TestParseSizes(t *testing.T) {
 		{"nothing", "", "", 0, 0},
 		{"an empty part", "5,", "", 0, 0},
 		{"a sign", "-5", "", 0, 0},
-		{"an unknown unit", "5G", "", 0, 0},
+		{"an unknown unit", "5T", "", 0, 0},
 	}
 	for _, tt := range tests {
 		got, err := ParseSizes(tt.in)

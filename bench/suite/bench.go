@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"credrpc/bench/floor"
@@ -17,7 +18,7 @@ import (
 	"credrpc/server"
 )
 
-// A Bench is what all benchmarks need. It belongs to one goroutine.
+// A Bench is what all benchmarks need. It belongs to one goroutine, but for [Bench.Abandon].
 type Bench struct {
 	// Self is the program that runs servers and load generators: the one of
 	// cmd/credrpc-bench. Required.
@@ -31,7 +32,8 @@ type Bench struct {
 	// known and it has no runs. Its error ends the benchmark.
 	Check func(*report.Report) error
 
-	dir       string // of sockets and the floor's program; "" before the first use
+	mu        sync.Mutex
+	dir       string // of sockets and the floor's program; "" before the first use; guarded by mu
 	children  []*child
 	sockets   int  // given out
 	compiled  bool // the floor was tried
@@ -98,9 +100,19 @@ func (b *Bench) check(r *report.Report) error {
 // Close stops all children and removes their files.
 func (b *Bench) Close() {
 	b.stopServers()
+	b.Abandon()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dir = ""
+}
+
+// Abandon removes the files, in any goroutine and while they may be in use, for a process
+// that is about to end. Children end with it.
+func (b *Bench) Abandon() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.dir != "" {
 		os.RemoveAll(b.dir)
-		b.dir = ""
 	}
 }
 
@@ -114,6 +126,8 @@ func (b *Bench) stopServers() {
 
 // directory returns the directory of this benchmark's files.
 func (b *Bench) directory() (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.dir != "" {
 		return b.dir, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 	"credrpc/accessdb"
 	"credrpc/audit"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 	"credrpc/metrics"
 	"credrpc/sandbox"
 	"credrpc/server"
@@ -30,7 +32,7 @@ type eventloopServer struct {
 	echoHandler
 	OnLoop         bool          `help:"Run the handler on the event loop. It then must not sleep."`
 	Loops          int           `default:"0" help:"Event loops; 0 is the server's default."`
-	MaxPayload     uint32        `default:"0" help:"Most bytes of a payload; 0 is the server's default."`
+	MaxPayload     size.Size     `default:"0" placeholder:"SIZE" help:"Most bytes of a payload; 0 is the server's default."`
 	MaxCalls       int           `default:"0" help:"Most calls in flight; 0 is the server's default."`
 	MaxCallsPerUID int           `default:"0" help:"Most calls in flight of a user; 0 is the server's default."`
 	RatePerUID     float64       `default:"0" help:"Calls a second of a user; 0 is no limit."`
@@ -60,8 +62,8 @@ func (c *eventloopServer) Run() error {
 		Handler:        server.HandlerFunc(c.answer),
 		HandlerOnLoop:  c.OnLoop,
 		Loops:          c.Loops,
-		MaxRequest:     c.MaxPayload,
-		MaxResponse:    c.MaxPayload,
+		MaxRequest:     uint32(min(c.MaxPayload, math.MaxUint32)), // the server says if that is too many
+		MaxResponse:    uint32(min(c.MaxPayload, math.MaxUint32)),
 		MaxCalls:       c.MaxCalls,
 		MaxCallsPerUID: c.MaxCallsPerUID,
 		RatePerUID:     c.RatePerUID,

@@ -11,6 +11,7 @@ import (
 	"credrpc/bench/objective"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A findMaxCommand looks for the highest rate that a server can take.
@@ -27,7 +28,7 @@ type findMaxCommand struct {
 	WarmUp     time.Duration `default:"200ms" help:"Length of the part of a run before it, which is not counted."`
 	Arrivals   string        `default:"poisson" enum:"constant,poisson" help:"Arrivals at even distances or at random (${enum})."`
 	Callers    int           `default:"64" help:"Callers at the same time: the most calls in flight."`
-	Payload    int           `default:"32" help:"Bytes of a request and its answer."`
+	Payload    size.Size     `default:"32" placeholder:"SIZE" help:"Bytes of a request and its answer (${default}), such as 64K."`
 	Sizes      load.Sizes    `placeholder:"REQUEST/ANSWER:WEIGHT,..." help:"A mix of sizes instead, such as 32:90,32/1M:10."`
 	UIDs       load.UIDs     `name:"uids" placeholder:"UID,LOW-HIGH,..." help:"Users as whom the callers act, each with a part of them. Needs root."`
 	Hostile    load.Hostile  `placeholder:"KIND=N,..." help:"Hostile callers besides, who are counted and not measured. See credrpc-bench run."`
@@ -75,7 +76,7 @@ func (c *findMaxCommand) Validate() error {
 func (c *findMaxCommand) config() suite.FindMaxConfig {
 	s := c.scenario("")
 	s.Load = load.Config{
-		Load: load.Load{Batch: 1, Callers: c.Callers}, Payload: c.Payload, Sizes: c.Sizes,
+		Load: load.Load{Batch: 1, Callers: c.Callers}, Payload: int(c.Payload), Sizes: c.Sizes,
 		WarmUp: c.WarmUp, UIDs: c.UIDs, Hostile: c.Hostile,
 	}
 	from := c.From

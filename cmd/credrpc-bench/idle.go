@@ -8,6 +8,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // An idleCommand measures what connections that send nothing do.
@@ -18,7 +19,7 @@ type idleCommand struct {
 	RequestTimeout time.Duration `default:"4s" help:"When the server ends a connection that sends nothing. Longer than a run."`
 	Rounds         int           `default:"7" help:"Pairs of runs."`
 	Seconds        float64       `default:"1" help:"Length of a run."`
-	Payload        int           `default:"32" help:"Bytes of a call's payload."`
+	Payload        size.Size     `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops          int           `default:"0" help:"Event loops of package server; 0 is its default."`
 
 	output
@@ -48,7 +49,7 @@ func (c *idleCommand) Run() error {
 			Loads:    []load.Load{c.Load},
 			Rounds:   c.Rounds,
 			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
+			Payload:  int(c.Payload),
 			Loops:    c.Loops,
 		},
 		Connections:    []int{c.Connections},

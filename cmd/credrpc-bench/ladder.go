@@ -7,6 +7,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A ladderCommand measures what each step of trust costs.
@@ -17,7 +18,7 @@ type ladderCommand struct {
 	Rules   int         `default:"1000" help:"Rules in the file."`
 	Rounds  int         `default:"30" help:"Rounds, in each of which every step has every load once."`
 	Seconds float64     `default:"0.25" help:"Length of a run."`
-	Payload int         `default:"32" help:"Bytes of a call's payload."`
+	Payload size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the steps."`
 	UIDs    load.UIDs   `name:"uids" placeholder:"UID,LOW-HIGH,..." help:"Users as whom the callers act, each with a part of them. Needs root."`
@@ -44,7 +45,7 @@ func (c *ladderCommand) Run() error {
 				Loads:    c.Loads,
 				Rounds:   c.Rounds,
 				Duration: time.Duration(c.Seconds * float64(time.Second)),
-				Payload:  c.Payload,
+				Payload:  int(c.Payload),
 				Loops:    c.Loops,
 				Seed:     c.Seed,
 				Users:    c.UIDs,

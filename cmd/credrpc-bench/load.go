@@ -10,17 +10,18 @@ import (
 	"time"
 
 	"credrpc/bench/load"
+	"credrpc/internal/size"
 )
 
 // A loadCommand is one run of the load generator.
 type loadCommand struct {
-	Socket   string  `required:"" placeholder:"PATH" help:"Socket of the server."`
-	Batch    int     `default:"1" help:"Calls that each caller sends before it collects their answers."`
-	Callers  int     `default:"1" help:"Callers at the same time."`
-	Seconds  float64 `default:"2" help:"How long callers start new calls."`
-	Payload  int     `default:"32" help:"Bytes of a call's payload."`
-	Sleepers int     `default:"0" help:"Callers besides, counted apart, whose calls begin with 's'."`
-	JSON     bool    `help:"Print the result as JSON."`
+	Socket   string    `required:"" placeholder:"PATH" help:"Socket of the server."`
+	Batch    int       `default:"1" help:"Calls that each caller sends before it collects their answers."`
+	Callers  int       `default:"1" help:"Callers at the same time."`
+	Seconds  float64   `default:"2" help:"How long callers start new calls."`
+	Payload  size.Size `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
+	Sleepers int       `default:"0" help:"Callers besides, counted apart, whose calls begin with 's'."`
+	JSON     bool      `help:"Print the result as JSON."`
 }
 
 // Run makes the load and prints what came of it.
@@ -33,7 +34,7 @@ func (c *loadCommand) Run() error {
 	result, err := load.Run(load.Config{
 		Path:     c.Socket,
 		Load:     load.Load{Batch: c.Batch, Callers: c.Callers},
-		Payload:  c.Payload,
+		Payload:  int(c.Payload),
 		Duration: time.Duration(c.Seconds * float64(time.Second)),
 		Sleepers: c.Sleepers,
 	})

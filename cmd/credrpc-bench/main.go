@@ -95,12 +95,13 @@ func withBench(json string, f func(b *bench) error) error {
 	if err := checkWritable(json); err != nil {
 		return err
 	}
-	ctx, stop := untilSignal()
-	defer stop()
 	p := newProgress()
 	// The file that this process runs, even if another was built since.
 	self := fmt.Sprintf("/proc/%d/exe", os.Getpid())
-	b := &bench{Bench: suite.Bench{Self: self, Progress: p.show}, ctx: ctx, progress: p}
+	b := &bench{Bench: suite.Bench{Self: self, Progress: p.show}, progress: p}
+	var stop func()
+	b.ctx, stop = interruptible(p, b.Abandon)
+	defer stop()
 	defer b.Close()
 	return f(b)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"credrpc/internal/leak"
+
+	"golang.org/x/sys/unix"
 )
 
 // commandVariable makes the test program the command, as which it also runs the
@@ -231,6 +234,71 @@ func TestInterrupt(t *testing.T) {
 	checkGone(t, dir)
 	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
 		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// TestInterruptTwice has a benchmark print to somebody who does not read. The first signal
+// makes it try, the second one ends it.
+func TestInterruptTwice(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel() // it waits most of the time
+			cmd, dir := command(t, "run", "--seconds", "3600", "--warm-up", "0s", "--callers", "1")
+			cmd.Stdout = fullPipe(t)
+			waitFor(t, cmd, "measuring")
+			for _, after := range []func(){func() {}, func() { awaitWrite(t, cmd.Process.Pid) }} {
+				after()
+				if err := cmd.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := cmd.Wait()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 128+int(signal) {
+				t.Errorf("it ended with %v", err)
+			}
+			checkGone(t, dir)
+			if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// fullPipe returns a pipe that takes no byte more, whose other end is open.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	read, write := os.NewFile(uintptr(fds[0]), "read"), os.NewFile(uintptr(fds[1]), "write")
+	t.Cleanup(func() { errors.Join(read.Close(), write.Close()) })
+	size, err := unix.FcntlInt(uintptr(fds[1]), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := write.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	return write
+}
+
+// awaitWrite waits until a thread of a process writes to standard output. See proc(5),
+// /proc/pid/syscall.
+func awaitWrite(t *testing.T, pid int) {
+	t.Helper()
+	writes := fmt.Sprintf("%d 0x1 ", unix.SYS_WRITE)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+		for _, file := range files {
+			if call, _ := os.ReadFile(file); strings.HasPrefix(string(call), writes) {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it does not print")
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import "credrpc/internal/manpage"
 
 // manualSections are what the manual says and --help does not.
 var manualSections = manpage.Sections{
-	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, no rate holds the objective of find-max, a server grows under soak, the files of compare have nothing in common, or a condition of --fail-if is true or could not be checked; 2 wrong usage, wrong conditions included.`},
+	{Title: "EXIT STATUS", Text: `0 measured; 1 something failed, a call was not answered right, no rate holds the objective of find-max, a server grows under soak, the files of compare have nothing in common, or a condition of --fail-if is true or could not be checked; 2 wrong usage, wrong conditions included; 130 after a second Ctrl-C, 143 after a second SIGTERM, which end it at once.
+
+The first Ctrl-C or SIGTERM has what was measured so far printed and written; that is status 1 too.`},
 	{Title: "EXAMPLES", Text: `The comparison, with everything that was measured in a file:
 
 	credrpc-bench --json result.json

@@ -7,6 +7,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A peersCommand compares package server with other RPC systems.
@@ -16,7 +17,7 @@ type peersCommand struct {
 	Connections int         `default:"0" help:"Connections that the callers of ttrpc, grpc and netrpc share; 0 is one each."`
 	Rounds      int         `default:"11" help:"Rounds, in each of which every server has every load once."`
 	Seconds     float64     `default:"0.25" help:"Length of a run."`
-	Payload     int         `default:"32" help:"Bytes of a call's payload."`
+	Payload     size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops       int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed        uint64      `default:"1" help:"Seed of the order of the servers."`
 	Program     string      `placeholder:"FILE" help:"The program credrpc-peers; without it, it is built from the clone that the working directory is in."`
@@ -48,7 +49,7 @@ func (c *peersCommand) Run() error {
 				Loads:    c.Loads,
 				Rounds:   c.Rounds,
 				Duration: time.Duration(c.Seconds * float64(time.Second)),
-				Payload:  c.Payload,
+				Payload:  int(c.Payload),
 				Loops:    c.Loops,
 				Seed:     c.Seed,
 			},

@@ -40,6 +40,14 @@ func (p *progress) show(done float64, line string) {
 	}
 }
 
+// note writes a line that stays, also from another goroutine.
+func (p *progress) note(text string) {
+	if p.terminal {
+		text = "\r\x1b[K" + text
+	}
+	io.WriteString(p.out, text)
+}
+
 // clear removes the line from a terminal, so that something else can be printed.
 func (p *progress) clear() {
 	if p.terminal {

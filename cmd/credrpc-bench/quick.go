@@ -8,6 +8,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A quickCommand compares servers.
@@ -16,7 +17,7 @@ type quickCommand struct {
 	Loads   []load.Load `default:"b32x1,b256x1,t1,t16,t64" help:"Loads: bKxN is N callers with K calls in flight each, tN is N callers with one."`
 	Rounds  int         `default:"9" help:"How often every server has every load."`
 	Seconds float64     `default:"0.2" help:"Length of a run."`
-	Payload int         `default:"32" help:"Bytes of a call's payload."`
+	Payload size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops   int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the servers."`
 	Short   bool        `help:"Two short rounds of the loads b32x1, t1 and t16, about 10 seconds: shows that everything works, not how fast."`
@@ -68,7 +69,7 @@ func (c *quickCommand) Run() error {
 			Loads:    c.Loads,
 			Rounds:   c.Rounds,
 			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
+			Payload:  int(c.Payload),
 			Loops:    c.Loops,
 			Seed:     c.Seed,
 		})

@@ -30,7 +30,7 @@ type runCommand struct {
 	WarmUp   time.Duration `default:"1s" help:"Length of the part before it, which is not counted."`
 	Seed     uint64        `default:"1" help:"Seed of arrivals and sizes."`
 
-	Payload *load.Range `placeholder:"BYTES" help:"Bytes of a request, 32 unless given: N, or LOW-HIGH for any of these. K and M are 1024 and 1024*1024."`
+	Payload *load.Range `placeholder:"BYTES" help:"Bytes of a request, 32 unless given: N, or LOW-HIGH for any of these. A number may have a unit, such as 64K."`
 	Answer  *load.Range `placeholder:"BYTES" help:"Bytes of an answer, in the same way; without it the request comes back. The request must have at least 13 bytes."`
 	Sizes   load.Sizes  `placeholder:"REQUEST/ANSWER:WEIGHT,..." help:"A mix of sizes instead, such as 32:90,32/1M:10."`
 

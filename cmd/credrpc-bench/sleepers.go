@@ -8,6 +8,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A sleepersCommand measures what sleeping handlers do to other calls.
@@ -18,7 +19,7 @@ type sleepersCommand struct {
 	Share   float64       `default:"0.01" help:"Share of sleeping calls among all."`
 	Rounds  int           `default:"7" help:"Pairs of runs."`
 	Seconds float64       `default:"1" help:"Length of a run."`
-	Payload int           `default:"32" help:"Bytes of a call's payload."`
+	Payload size.Size     `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops   int           `default:"0" help:"Event loops of package server; 0 is its default."`
 
 	output
@@ -40,7 +41,7 @@ func (c *sleepersCommand) Run() error {
 			Loads:    []load.Load{c.Load},
 			Rounds:   c.Rounds,
 			Duration: time.Duration(c.Seconds * float64(time.Second)),
-			Payload:  c.Payload,
+			Payload:  int(c.Payload),
 			Loops:    c.Loops,
 		},
 		Sleep: c.Sleep,

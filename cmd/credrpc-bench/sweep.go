@@ -12,6 +12,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 	"credrpc/server"
 )
 
@@ -25,7 +26,7 @@ type sweepCommand struct {
 	Rounds     int         `default:"15" help:"Rounds in which every setting has every load once; at least ${rounds}."`
 	Verify     int         `default:"31" help:"Rounds of the comparison at the end; at least ${rounds}."`
 	Seconds    float64     `default:"0.25" help:"Length of a run."`
-	Payload    int         `default:"32" help:"Bytes of a call's payload."`
+	Payload    size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Seed       uint64      `default:"1" help:"Seed of the order of the settings."`
 
 	output
@@ -68,7 +69,7 @@ func (c *sweepCommand) config() suite.SweepConfig {
 		procs = powers(2*cores, cores) // that of Go
 	}
 	return suite.SweepConfig{
-		Comparison: suite.Comparison{Loads: c.Loads, Rounds: c.Rounds, Duration: time.Duration(c.Seconds * float64(time.Second)), Payload: c.Payload, Seed: c.Seed},
+		Comparison: suite.Comparison{Loads: c.Loads, Rounds: c.Rounds, Duration: time.Duration(c.Seconds * float64(time.Second)), Payload: int(c.Payload), Seed: c.Seed},
 		Verify:     c.Verify, TryOnLoop: c.OnLoop, TryLoops: loops, GOMAXPROCS: procs, GOGC: c.GOGC,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
 	"credrpc/internal/ipcserver"
+	"credrpc/internal/size"
 )
 
 // A ucspiCommand compares servers that run a program for every connection.
@@ -16,7 +17,7 @@ type ucspiCommand struct {
 	Loads   []load.Load `default:"t16" help:"Loads."`
 	Rounds  int         `default:"11" help:"Rounds, in each of which every server has the load once."`
 	Seconds float64     `default:"1" help:"Length of a run."`
-	Payload int         `default:"32" help:"Bytes of a call's payload."`
+	Payload size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Seed    uint64      `default:"1" help:"Seed of the order of the servers."`
 	Access  string      `placeholder:"PATH" help:"A credrpc-access, to measure it in place of s6-ipcserver-access too."`
 	output
@@ -38,7 +39,7 @@ func (c *ucspiCommand) Run() error {
 				Loads:    c.Loads,
 				Rounds:   c.Rounds,
 				Duration: time.Duration(c.Seconds * float64(time.Second)),
-				Payload:  c.Payload,
+				Payload:  int(c.Payload),
 				Seed:     c.Seed,
 			},
 			AccessProgram: c.Access,

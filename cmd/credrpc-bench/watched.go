@@ -7,6 +7,7 @@ import (
 	"credrpc/bench/load"
 	"credrpc/bench/report"
 	"credrpc/bench/suite"
+	"credrpc/internal/size"
 )
 
 // A watchedCommand measures what it costs to be looked at.
@@ -15,7 +16,7 @@ type watchedCommand struct {
 	Flooders int         `default:"16" help:"Callers of the user who is denied."`
 	Rounds   int         `default:"30" help:"Rounds, in each of which every server has every load once."`
 	Seconds  float64     `default:"0.5" help:"Length of a run."`
-	Payload  int         `default:"32" help:"Bytes of a call's payload."`
+	Payload  size.Size   `default:"32" placeholder:"SIZE" help:"Bytes of a call's payload (${default}), such as 64K."`
 	Loops    int         `default:"0" help:"Event loops of package server; 0 is its default."`
 	Seed     uint64      `default:"1" help:"Seed of the order of the servers."`
 	output
@@ -49,7 +50,7 @@ func (c *watchedCommand) Run() error {
 				Loads:    c.Loads,
 				Rounds:   c.Rounds,
 				Duration: time.Duration(c.Seconds * float64(time.Second)),
-				Payload:  c.Payload,
+				Payload:  int(c.Payload),
 				Loops:    c.Loops,
 				Seed:     c.Seed,
 			},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"credrpc/audit"
+	"credrpc/internal/size"
 )
 
 // Values of flags about auditing.
@@ -23,11 +24,11 @@ const auditPatience = 5 * time.Second
 
 // auditFlags are the flags about writing down who called.
 type auditFlags struct {
-	Audit        string   `enum:"all,denied,none" default:"none" help:"Calls to write down, a line of JSON for each: those that were denied, whatever the reason, all, or none. See AUDIT in the manual."`
-	AuditTo      *string  `placeholder:"PATH|stderr|journal" help:"Where to: a file, opened again at SIGHUP, standard error (the default), or the journal of systemd."`
-	AuditSample  *float64 `placeholder:"SHARE" help:"With --audit all: share of the calls that were not denied that is written, such as 0.01 (1)."`
-	AuditRate    *float64 `placeholder:"N" help:"Most records a second, and how many at once after a pause; callers of one user get at most half of it (1000). What is not written is counted."`
-	AuditMaxSize *int64   `placeholder:"BYTES" help:"Greatest size of the file, where it ends until it is rotated (1073741824, 1 GiB); 0 is without limit."`
+	Audit        string     `enum:"all,denied,none" default:"none" help:"Calls to write down, a line of JSON for each: those that were denied, whatever the reason, all, or none. See AUDIT in the manual."`
+	AuditTo      *string    `placeholder:"PATH|stderr|journal" help:"Where to: a file, opened again at SIGHUP, standard error (the default), or the journal of systemd."`
+	AuditSample  *float64   `placeholder:"SHARE" help:"With --audit all: share of the calls that were not denied that is written, such as 0.01 (1)."`
+	AuditRate    *float64   `placeholder:"N" help:"Most records a second, and how many at once after a pause; callers of one user get at most half of it (1000). What is not written is counted."`
+	AuditMaxSize *size.Size `placeholder:"SIZE" help:"Greatest size of the file, where it ends until it is rotated (1G); 0 is without limit."`
 }
 
 // auditFile returns the path of the audit log, if it is a file.
@@ -59,8 +60,6 @@ func (c *auditFlags) checkAudit() error {
 		return usageError("--audit-rate: want 1 to %d", int(audit.MaxRate))
 	case c.AuditMaxSize != nil && !file:
 		return usageError("--audit-max-size: says something about a file; name it with --audit-to")
-	case c.AuditMaxSize != nil && *c.AuditMaxSize < 0:
-		return usageError("--audit-max-size: want 0 or more")
 	}
 	return nil
 }
@@ -97,7 +96,7 @@ func (c *auditFlags) auditSink(stderr io.Writer) (audit.Sink, error) {
 		}
 		most := int64(audit.DefaultMaxSize)
 		if c.AuditMaxSize != nil {
-			most = *c.AuditMaxSize
+			most = int64(*c.AuditMaxSize)
 		}
 		return audit.OpenFile(path, most)
 	}

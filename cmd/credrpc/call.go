@@ -15,13 +15,14 @@ import (
 
 	"credrpc/client"
 	"credrpc/frame"
+	"credrpc/internal/size"
 )
 
 type callCommand struct {
 	Path      string        `arg:"" help:"Socket of the server. A name that begins with @ is abstract."`
 	Payload   *string       `arg:"" optional:"" help:"Bytes to send; standard input when absent."`
 	Timeout   time.Duration `default:"30s" placeholder:"DURATION" help:"Time for the call; 0 is without limit (${default})."`
-	MaxAnswer uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of an answer (${default})."`
+	MaxAnswer size.Size     `default:"1M" placeholder:"SIZE" help:"Most bytes of an answer (${default}), such as 64K or 16MiB."`
 }
 
 // Help says what becomes of the answer.
@@ -53,7 +54,7 @@ func (c *callCommand) Run(s streams) error {
 		ctx, cancel = context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 	}
-	caller := client.Client{Path: c.Path, MaxResponse: c.MaxAnswer}
+	caller := client.Client{Path: c.Path, MaxResponse: uint32(c.MaxAnswer)}
 	answer, err := caller.Call(ctx, payload)
 	var remote *client.RemoteError
 	switch {

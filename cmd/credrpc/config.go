@@ -36,7 +36,7 @@ type configCheckCommand struct {
 // Help says what is checked.
 func (*configCheckCommand) Help() string {
 	return `Makes every check that "credrpc serve --config FILE" makes before it makes the socket, in an empty ` +
-		`environment: names, types, ranges, contradictions, whether rules and users and programs are there, and ` +
+		`environment: names, types, ranges, contradictions, whether rules, users, programs and what a sandbox keeps are there, and ` +
 		`whether others could change the file. A mistake is reported with file, line and setting.
 
 Exit status: 0 in order, 1 rules and the like cannot be had, 2 a mistake in the file.`

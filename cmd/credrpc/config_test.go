@@ -61,10 +61,20 @@ func TestConfigPrecedence(t *testing.T) {
 	expect("program", `"value":["ls"],"from":"flag"`, "--config", path, "--", "ls")
 	expect("sandbox-read", `"value":["/c"],"from":"flag"`, "--config", path, "--sandbox-read=/c")
 	expect("takeover", `"value":true,"from":"flag"`, "--takeover")
+	expect("max-payload", `"value":1048576,"from":"default"`)
+	expect("max-payload", `"value":65536,"from":"flag"`, "--max-payload=64K")
+	expect("audit-max-size", `"value":null,"from":"default"`)
+	for _, size := range []string{"2097152", `"2M"`, `"2048KiB"`, `"2097152"`} {
+		sizes := settingsFile(t, `max-payload = `+size, `audit-max-size = `+size)
+		expect("max-payload", fmt.Sprintf(`"value":2097152,"from":"file","file":%q,"line":1`, sizes), "--config", sizes)
+		expect("audit-max-size", fmt.Sprintf(`"value":2097152,"from":"file","file":%q,"line":2`, sizes), "--config", sizes)
+	}
 
 	t.Setenv("CREDRPC_SERVE_MAX_CALLS", "4")
 	t.Setenv("CREDRPC_SERVE_SANDBOX_READ", "/d:/e")
 	t.Setenv("CREDRPC_SERVE_TAKEOVER", "true")
+	t.Setenv("CREDRPC_SERVE_MAX_PAYLOAD", "16MiB")
+	expect("max-payload", `"value":16777216,"from":"environment","variable":"CREDRPC_SERVE_MAX_PAYLOAD"`)
 	expect("max-calls", `"value":4,"from":"environment","variable":"CREDRPC_SERVE_MAX_CALLS"`, "--config", path)
 	expect("max-calls", `"value":5,"from":"flag"`, "--config", path, "--max-calls=5")
 	expect("sandbox-read", `"value":["/d","/e"],"from":"environment","variable":"CREDRPC_SERVE_SANDBOX_READ"`, "--config", path)
@@ -105,8 +115,10 @@ func TestConfigMistakes(t *testing.T) {
 			`FILE:6: sandbox-read: want a list such as ["A", "B"], not "/x"`,
 			`FILE:7: program: want a list such as ["A", "B"], not ["a", 1]`,
 			`FILE:8: mode: want text in quotes, not 1979-05-27`}},
-		{"type ranges", []string{listen, `max-payload = 4294967296`, `timeout = "x"`}, []string{
-			`FILE:2: max-payload: want a whole number from 0 to 4294967295, not 4294967296`, `FILE:3: timeout: want a duration`}},
+		{"type ranges", []string{listen, `max-payload = -1`, `timeout = "x"`, `audit-max-size = "1MB"`}, []string{
+			`FILE:2: max-payload: want a number of bytes such as 1048576, "64K" or "1MiB", not -1`, `FILE:3: timeout: want a duration`,
+			`FILE:4: audit-max-size: want a number of bytes such as 1048576, "64K" or "1MiB", not "1MB"`}},
+		{"a size that is too large", []string{listen, `max-payload = "1G"`}, []string{`FILE:2: max-payload: want 1 to 150994939`}},
 		{"none of the words", []string{listen, `handler = "eccho"`}, []string{`FILE:2: handler must be one of "echo","whoami","exec"`}},
 		{"a range", []string{listen, `max-payload = 0`}, []string{`FILE:2: max-payload: want 1 to 1`}},
 		{"a mode", []string{listen, `mode = "1777"`}, []string{`FILE:2: mode "1777": want an octal number from 0001 to 0777`}},
@@ -116,6 +128,9 @@ func TestConfigMistakes(t *testing.T) {
 		{"rules that are not there", []string{listen, `rules = "/nonexistent/rules"`}, []string{`FILE:2: rules: `, `/nonexistent/rules: no such file`}},
 		{"a program without rules", []string{listen, `handler = "exec"`, `program = ["true"]`}, []string{`FILE:2: handler exec: want rules`}},
 		{"of a sandbox", []string{listen, `sandbox-write = ["/x"]`}, []string{`FILE:2: sandbox-read, sandbox-write`, `say what sandbox keeps`}},
+		{"a path of a sandbox that is not there", []string{listen, `sandbox = true`, `sandbox-read = ["/etc", "/nonexistent/x"]`}, []string{`FILE:3: sandbox-read "/nonexistent/x": no such file or directory`}},
+		{"another that is relative", []string{listen, `sandbox = true`, `handler = "exec"`, `without-rules = true`, `program = ["true"]`, `sandbox-write = ["tmp"]`}, []string{`FILE:6: sandbox-write "tmp": want an absolute path`}},
+		{"a file on the way", []string{listen, `sandbox = true`, `handler = "exec"`, `without-rules = true`, `program = ["true"]`, `sandbox-execute = ["/etc/passwd/x"]`}, []string{`FILE:6: sandbox-execute "/etc/passwd/x": not a directory`}},
 		{"what is needed", nil, []string{`missing flags: --listen=PATH`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -41,7 +41,7 @@ var profilingCalls = []string{"timer_create", "timer_settime", "timer_delete", "
 // An operator is the control socket of a server. A nil one is none: drained and close
 // do nothing.
 //
-// Its server starts with the main one in three steps, so that it needs nothing that a
+// Its server starts with the main one, the first if there are several, in three steps, so that it needs nothing that a
 // sandbox takes, and answers only when the main one does. It listens before the
 // sandbox is applied. It accepts when the main one has begun to; with --takeover the
 // running server hands its control socket over then, after its main one. It ends after
@@ -72,10 +72,10 @@ func (c *serveCommand) openControlRules(log *slog.Logger) (*accessdb.DB, error) 
 	return rules, nil
 }
 
-// openControl makes the control socket's server and has srv start it, or returns nil if
-// there is to be none. rules are those of srv, operators those of the control socket;
-// either may be nil. reload does what SIGHUP does.
-func (c *serveCommand) openControl(srv *server.Server, rules, operators *accessdb.DB, reload func() (string, error)) (*operator, error) {
+// openControl makes the control socket's server and has the first of servers start it, or
+// returns nil if there is to be none. rules are those of servers, operators those of the
+// control socket; either may be nil. reload does what SIGHUP does.
+func (c *serveCommand) openControl(servers served, rules, operators *accessdb.DB, log *slog.Logger, reload func() (string, error)) (*operator, error) {
 	if c.Control == "" {
 		return nil, nil
 	}
@@ -84,14 +84,17 @@ func (c *serveCommand) openControl(srv *server.Server, rules, operators *accessd
 		return nil, err
 	}
 	o := &operator{
-		path: c.Control, rules: operators, log: srv.Logger,
+		path: c.Control, rules: operators, log: log,
 		listens: make(chan struct{}), proceed: make(chan struct{}), ready: make(chan struct{}),
 		ended: make(chan struct{}), draining: make(chan struct{}, 1),
 	}
 	users := control.NewUsers()
-	srv.MeasureLatency, srv.Ended = true, both(srv.Ended, users.Ended)
+	for _, srv := range servers.all() {
+		srv.MeasureLatency, srv.Ended = true, both(srv.Ended, users.Ended)
+	}
 	handler := &control.Handler{
-		Server: srv, Users: users, Rules: rules, LogLevel: c.level, Profiles: true, Logger: srv.Logger, Version: version.Read().Version,
+		Server: servers.alone(), Sockets: servers.sockets,
+		Users: users, Rules: rules, LogLevel: c.level, Profiles: true, Logger: log, Version: version.Read().Version,
 		Reload: func() (string, error) { return o.reload(reload) },
 		Drain:  o.drain,
 	}
@@ -102,7 +105,7 @@ func (c *serveCommand) openControl(srv *server.Server, rules, operators *accessd
 	if operators != nil {
 		o.srv.Access = operators
 	}
-	o.join(srv)
+	o.join(servers.first)
 	return o, nil
 }
 

@@ -178,7 +178,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	if status != exitOK || !strings.HasPrefix(out, "draining: the server accepts no more, and ends when the calls in flight, ") {
 		t.Errorf("%d, %q, %q", status, out, text)
 	}
-	awaitLine(t, stderr, "credrpc: stopping")
+	awaitLine(t, stderr, " msg=stopping")
 	others.Wait() // nobody can connect any more
 	// The server lives until the long call is answered, and tells so.
 	s := awaitStats(t, operators, func(s *control.Stats) bool { return s.Calls.InFlight == 1 })
@@ -349,7 +349,7 @@ func TestControlTakeoverSandbox(t *testing.T) {
 	server := takeOver(t, path, "--control", operators)
 	for range 2 {
 		next := startTaker(t, sandboxCommand(t, 0, "serve", "--takeover", "--listen", path, "--control", operators, "--sandbox"))
-		awaitLine(t, next.stderr, "credrpc: serving ")
+		awaitLine(t, next.stderr, " msg=serving ")
 		if s := controlStats(t, operators); s.PID != next.cmd.Process.Pid {
 			t.Errorf("process %d answers, want %d", s.PID, next.cmd.Process.Pid)
 		}

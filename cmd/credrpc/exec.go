@@ -45,7 +45,7 @@ func (c *serveCommand) serveProgram(srv *server.Server, path string) error {
 	config := programs.Config{
 		Program:      c.Program,
 		LocalPath:    path,
-		MaxOutput:    c.MaxPayload,
+		MaxOutput:    uint32(c.MaxPayload),
 		WithoutRules: c.WithoutRules,
 		Logger:       srv.Logger,
 	}

@@ -101,7 +101,7 @@ func TestExecInherits(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	if line, err := bufio.NewReader(pipe).ReadString('\n'); line != "credrpc: serving exec on "+path+"\n" {
+	if line, err := bufio.NewReader(pipe).ReadString('\n'); !strings.HasSuffix(line, " msg=serving handler=exec on="+path+"\n") {
 		t.Fatalf("the server says %q, %v", line, err)
 	}
 	status, out, stderr := result("", "call", path)

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"log/slog"
 )
 
 // logFlags are the flags about what goes to standard error.
 type logFlags struct {
-	LogFormat string     `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}, one object a line."`
+	LogFormat string     `enum:"text,json" default:"text" help:"Form of the log on standard error: ${enum}, one object a line. Why the server cannot begin is plain text."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Least level of what is logged: debug, info, warn or error (${default})."`
 
 	level *slog.LevelVar // what holds at the moment; made with the first logger
@@ -25,14 +24,4 @@ func (f *logFlags) logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// announce says where the life of the server is, in the form of the log.
-func (f *logFlags) announce(w io.Writer, format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if f.LogFormat == "json" {
-		slog.New(slog.NewJSONHandler(w, nil)).Info(text)
-		return
-	}
-	fmt.Fprintf(w, "credrpc: %s\n", text)
 }

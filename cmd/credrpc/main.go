@@ -55,7 +55,7 @@ type commandLine struct {
 	Serve      serveCommand       `cmd:"" help:"Serve a handler on a socket until SIGTERM or SIGINT."`
 	Call       callCommand        `cmd:"" help:"Make one call and write the answer to standard output."`
 	Rules      rulesCommand       `cmd:"" help:"Make, ask and examine access rules."`
-	Top        topCommand         `cmd:"" help:"Show what a server does, second by second, from its control socket."`
+	Top        topCommand         `cmd:"" help:"Show what a server does, second by second, from its control socket or its metrics."`
 	Unit       unitCommand        `cmd:"" help:"Print systemd units and an AppArmor profile for a service with given flags."`
 	Config     configCommand      `cmd:"" help:"Examine the settings of serve, from flags, environment and file."`
 	Version    versioncmd.Command `cmd:"" help:"Print which build of the program this is."`

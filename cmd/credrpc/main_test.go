@@ -67,7 +67,7 @@ func serve(t *testing.T, args ...string) (path string, cmd *exec.Cmd, stderr *bu
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	stderr = bufio.NewReader(pipe)
-	awaitLine(t, stderr, "credrpc: serving ") // after what it logs of rules
+	awaitLine(t, stderr, " msg=serving ") // after what it logs of rules
 	return path, cmd, stderr
 }
 
@@ -270,7 +270,7 @@ func TestAbstract(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	awaitLine(t, bufio.NewReader(pipe), "credrpc: serving ")
+	awaitLine(t, bufio.NewReader(pipe), " msg=serving ")
 	if status, out, stderr := result("", "call", name, "hello"); status != exitOK || out != "hello" {
 		t.Errorf("%d, %q, %q", status, out, stderr)
 	}
@@ -298,7 +298,7 @@ func TestSignals(t *testing.T) {
 				t.Fatalf("%d, %q", status, stderr)
 			}
 			cmd.Process.Signal(sig)
-			if line, err := stderr.ReadString('\n'); err != nil || line != "credrpc: stopping\n" {
+			if line, err := stderr.ReadString('\n'); err != nil || !strings.HasSuffix(line, " msg=stopping\n") {
 				t.Errorf("the server says %q, %v", line, err)
 			}
 			c.Write([]byte("b"))

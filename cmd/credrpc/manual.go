@@ -68,7 +68,8 @@ between its members, and true or false is the value of what is a flag without on
 program of --handler exec is a list too, program = ["date", "-u"], and has no variable.
 CREDRPC_SERVE_CONFIG names the file. Relative paths start where serve does.
 
-The file is TOML without tables. What is no setting, there or among the variables that
+The file is TOML without tables. A size is a number of bytes or, with a unit, text:
+max-payload = 65536 or "64K". What is no setting, there or among the variables that
 begin with CREDRPC_SERVE_, is an error, as are values of the wrong type. The file, every
 directory and every symbolic link on the way to it must belong to root or the user of
 serve, and nobody but these and their groups may be able to write there, or serve refuses
@@ -85,7 +86,8 @@ the process (process_) are missing unless --sandbox-read /proc. With --takeover 
 takes the socket for metrics over too, and a TCP address is shared while both run
 (SO_REUSEPORT).
 
-	curl --unix-socket /run/hello/metrics http://localhost/metrics`},
+	curl --unix-socket /run/hello/metrics http://localhost/metrics
+	credrpc top --metrics unix:/run/hello/metrics`},
 	{Title: "AUDIT", Text: `With serve --audit denied every call that was refused, for whatever reason, becomes
 a line of JSON; with --audit all every call. The members:
 
@@ -139,10 +141,11 @@ The socket has limits of its own, so that callers do not fill it. It ends after 
 one; with --takeover it is handed on right after it. The fields of the JSON are listed
 in docs/CONTROL.md. A profile may need more than call allows by itself:
 
-	credrpc call --timeout 70s --max-answer 33554432 PATH 'pprof trace 10s' >trace`},
+	credrpc call --timeout 70s --max-answer 32M PATH 'pprof trace 10s' >trace`},
 	{Title: "SYSTEMD", Text: `With serve --listen systemd: the server serves the listening sockets that systemd passes
 (sd_listen_fds(3)), each with the same handler and rules. Limits, calls in flight and
-rates, programs too, are for each socket. systemd:NAME[,NAME...] says which names
+rates, programs too, are for each socket; --metrics and --control show all of them, with
+several told apart by their paths. systemd:NAME[,NAME...] says which names
 (FileDescriptorName= in systemd.socket(5)) must have come; a socket that is left out is
 an error, since its callers would wait for ever. The socket unit needs
 PassCredentials=yes: without it a caller who connected before the server began is refused

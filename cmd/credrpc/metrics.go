@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"credrpc/accessdb"
+	"credrpc/audit"
 	"credrpc/internal/listen"
 	"credrpc/internal/sys"
 	"credrpc/metrics"
@@ -93,12 +95,15 @@ func (c *metricsFlags) checkAddress() error {
 
 // openMetrics makes the listener for metrics; nil if none are to be served. It must be
 // begun or closed.
-func (c *serveCommand) openMetrics(sources metrics.Sources) (*exporter, error) {
+func (c *serveCommand) openMetrics(servers served, rules *accessdb.DB, audited *audit.Log, log *slog.Logger) (*exporter, error) {
 	if c.Metrics == "" {
 		return nil, nil
 	}
-	sources.Server.MeasureLatency = true
-	e := &exporter{http: metrics.NewServer(sources), log: sources.Server.Logger}
+	for _, srv := range servers.all() {
+		srv.MeasureLatency = true
+	}
+	sources := metrics.Sources{Server: servers.alone(), Sockets: servers.sockets, Rules: rules, Audit: audited}
+	e := &exporter{http: metrics.NewServer(sources), log: log}
 	var err error
 	if path, socket := c.metricsSocket(); socket {
 		err = e.listenAt(path, c.MetricsMode, c.Takeover)

@@ -19,7 +19,7 @@ import (
 // sandboxFlags are the flags about what serving gives up.
 type sandboxFlags struct {
 	Sandbox           bool     `help:"Give up before the first call what serving does not need: capabilities, files (Landlock), system calls (seccomp), core dumps. Programs of --handler exec have the same sandbox: see SANDBOX in the manual."`
-	SandboxRead       []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a further file or directory that rules and programs may read. May be given several times, as the next three."`
+	SandboxRead       []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a further file or directory that rules and programs may read; it must be there, and its path be absolute. May be given several times, as the next three."`
 	SandboxWrite      []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a file or directory that programs may read and write; and where the file of --audit-to may be opened again."`
 	SandboxExecute    []string `sep:"none" placeholder:"PATH" help:"With --sandbox: a program or directory of programs and libraries outside /usr that programs may run."`
 	SandboxCapability []string `sep:"none" placeholder:"NAME" help:"With --sandbox: a capability to keep, such as CAP_DAC_READ_SEARCH."`
@@ -42,6 +42,25 @@ func (c *serveCommand) checkSandbox() error {
 		return usageError("--sandbox-execute: means something with --handler exec only")
 	case len(c.SandboxWrite) > 0 && c.Handler != execHandler && !audited:
 		return usageError("--sandbox-write: means something with --audit-to PATH and with --handler exec only")
+	}
+	return nil
+}
+
+// checkSandboxPaths returns an error unless the paths that the sandbox keeps are those of
+// files that are there, wherever serve is started.
+func (c *serveCommand) checkSandboxPaths() error {
+	for _, kept := range []struct {
+		flag  string
+		paths []string
+	}{{"--sandbox-read", c.SandboxRead}, {"--sandbox-write", c.SandboxWrite}, {"--sandbox-execute", c.SandboxExecute}} {
+		for _, path := range kept.paths {
+			if !filepath.IsAbs(path) {
+				return usageError("%s %q: want an absolute path", kept.flag, path)
+			}
+			if _, err := os.Stat(path); err != nil {
+				return fmt.Errorf("%s %q: %w", kept.flag, path, errors.Unwrap(err)) // the path is said already
+			}
+		}
 	}
 	return nil
 }

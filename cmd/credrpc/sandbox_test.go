@@ -103,7 +103,7 @@ func serveSandboxed(t *testing.T, uid uint32, args ...string) *sandboxed {
 		if strings.Contains(line, "sandbox in force") {
 			s.said = line
 		}
-		if strings.HasPrefix(line, "credrpc: serving ") {
+		if strings.Contains(line, " msg=serving ") {
 			return s
 		}
 	}
@@ -138,7 +138,7 @@ func (s *sandboxed) expect(uid uint32, request, want string) {
 func (s *sandboxed) stop() {
 	s.t.Helper()
 	s.cmd.Process.Signal(syscall.SIGTERM)
-	awaitLine(s.t, s.stderr, "credrpc: stopping")
+	awaitLine(s.t, s.stderr, " msg=stopping")
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the server ended with %v", err)
 	}
@@ -297,7 +297,7 @@ func TestSandboxFails(t *testing.T) {
 		name, want, socket string
 		args               []string
 	}{
-		{"a path that is missing", "Read: stat /none: no such file", free, []string{"--sandbox-read=/none"}},
+		{"a path that is missing", `--sandbox-read "/none": no such file`, free, []string{"--sandbox-read=/none"}},
 		{"a capability that is none", `"CHOWN" is not a name`, free, []string{"--sandbox-capability=CHOWN"}},
 		{"rules of somebody else", "permission denied", free, []string{"--rules", rules}},
 		{"a directory of somebody else", "CAP_DAC_OVERRIDE", filepath.Join(sockets, "s"), []string{"--allow-untrusted-directory"}},
@@ -344,6 +344,7 @@ func TestSandboxUsage(t *testing.T) {
 		{"is empty", "--sandbox --sandbox-read="},
 		{"--handler exec only", "--sandbox --sandbox-execute=/usr"},
 		{"--handler exec only", "--sandbox --sandbox-write=/tmp"},
+		{`--sandbox-read ".": want an absolute path`, "--sandbox --sandbox-read=/etc --sandbox-read=."},
 	} {
 		status, _, stderr := result("", append([]string{"serve", "--listen", path}, strings.Fields(row.args)...)...)
 		if status != exitUsage || !strings.Contains(stderr, row.want) {

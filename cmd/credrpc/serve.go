@@ -15,6 +15,7 @@ import (
 
 	"credrpc/accessdb"
 	"credrpc/frame"
+	"credrpc/internal/size"
 	"credrpc/server"
 )
 
@@ -31,7 +32,7 @@ type serveCommand struct {
 	Rules          *string       `placeholder:"PATH" help:"Who may call: a rules directory of s6, read at every call, or a file compiled from one, loaded when it is replaced and at SIGHUP. Without it whoever can connect may call."`
 	Identity       bool          `help:"Allow callers with the server's own user and group without asking the rules."`
 	Compatible     bool          `help:"Take damaged rules as s6 does: a rule that says neither allow nor deny is no match, instead of refusing its callers."`
-	MaxPayload     uint32        `default:"1048576" placeholder:"BYTES" help:"Most bytes of a request, and of an answer (${default})."`
+	MaxPayload     size.Size     `default:"1M" placeholder:"SIZE" help:"Most bytes of a request, and of an answer (${default}): a number, or one with K, M or G, which are 1024, 1024K and 1024M."`
 	Timeout        time.Duration `default:"30s" placeholder:"DURATION" help:"Time from the whole request until its answer is taken (${default}). A request must arrive within the same time, at most 5s."`
 	MaxCalls       int           `default:"4096" placeholder:"N" help:"Most calls in flight (${default}), half of them at most of one user; some more are reserved for root."`
 	MaxCallsPerUID int           `name:"max-calls-per-uid" placeholder:"N" help:"Most calls in flight for one user (1024, or max-calls if that is less)."`
@@ -72,7 +73,7 @@ func (c *serveCommand) Run(s streams) error {
 	for stopping := false; !stopping; {
 		select {
 		case err = <-v.ended:
-			return v.failed(err)
+			return v.told(v.failed(err))
 		case <-hangUp:
 			v.hangUp()
 		case <-looks:
@@ -84,8 +85,8 @@ func (c *serveCommand) Run(s streams) error {
 		}
 	}
 	stop() // a second signal ends the program at once
-	c.announce(s.err, "stopping")
-	return v.shutdown()
+	v.log.Info("stopping")
+	return v.told(v.shutdown())
 }
 
 // openRules opens the access rules, or returns nil if there are to be none.
@@ -163,8 +164,8 @@ func (c *serveCommand) server(s streams) (*server.Server, error) {
 		Mode:           mode,
 		Owner:          owner,
 		Group:          group,
-		MaxRequest:     c.MaxPayload,
-		MaxResponse:    c.MaxPayload,
+		MaxRequest:     uint32(c.MaxPayload),
+		MaxResponse:    uint32(c.MaxPayload),
 		MaxCalls:       c.MaxCalls,
 		MaxCallsPerUID: c.MaxCallsPerUID,
 		RatePerUID:     c.RatePerUID,

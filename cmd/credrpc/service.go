@@ -74,6 +74,9 @@ func (v *service) check(template *server.Server) (err error) {
 	if err := c.checkSandbox(); err != nil {
 		return err
 	}
+	if err := c.checkSandboxPaths(); err != nil {
+		return err
+	}
 	if err := c.checkWatch(); err != nil {
 		return err
 	}
@@ -98,9 +101,6 @@ func (v *service) prepare() (err error) {
 	if v.sockets, err = c.sockets(); err != nil {
 		return err
 	}
-	if len(v.sockets) > 1 && (c.Metrics != "" || c.Control != "") {
-		return usageError("--metrics, --control: systemd has passed %d sockets, and these show one server; give each socket a service of its own", len(v.sockets))
-	}
 	v.gate = &gate{missing: len(v.sockets), act: v.confine, opened: make(chan struct{})}
 	v.ended = make(chan error, len(v.sockets))
 	v.status = status{handler: c.Handler, sockets: v.sockets}
@@ -112,10 +112,14 @@ func (v *service) prepare() (err error) {
 		}
 		v.servers = append(v.servers, srv)
 	}
-	if v.watch, err = c.watch(v.servers, v.rules, v.streams); err != nil {
+	served, err := v.served()
+	if err != nil {
 		return err
 	}
-	v.operator, err = c.openControl(v.servers[0], v.rules, v.control, v.reload)
+	if v.watch, err = c.watch(served, v.rules, v.log, v.streams); err != nil {
+		return err
+	}
+	v.operator, err = c.openControl(served, v.rules, v.control, v.log, v.reload)
 	return err
 }
 
@@ -167,7 +171,11 @@ func (v *service) begin() {
 
 // serves is told that calls are accepted at s.
 func (v *service) serves(s socket) {
-	v.command.announce(v.streams.err, "serving %s on %s", v.command.Handler, s.path)
+	log := v.log
+	if s.name != "" {
+		log = log.With("socket", s.name)
+	}
+	log.Info("serving", "handler", v.command.Handler, "on", s.path)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.ready++; v.ready < len(v.sockets) {
@@ -234,7 +242,7 @@ func (v *service) failed(err error) error {
 	c := v.command
 	if err == server.ErrTakenOver { // there is one server, and all is answered
 		c.taken = true
-		c.announce(v.streams.err, "taken over on %s", c.Listen)
+		v.log.Info("taken over", "on", c.Listen)
 		return nil
 	}
 	if errors.Is(err, server.ErrUntrustedDirectory) {
@@ -246,6 +254,19 @@ func (v *service) failed(err error) error {
 	}
 	v.await(1)
 	return err
+}
+
+// told returns err, with which the service ends, as one that the log has if it has served:
+// what happens then is all there. Who starts a service that cannot begin reads why.
+func (v *service) told(err error) error {
+	v.mu.Lock()
+	served := v.ready > 0
+	v.mu.Unlock()
+	if err == nil || !served {
+		return err
+	}
+	v.log.Error("the service has failed", "error", err)
+	return &exitError{status: exitFailed}
 }
 
 // shutdown answers what is in flight and ends the service.

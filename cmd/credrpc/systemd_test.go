@@ -79,8 +79,8 @@ func TestActivation(t *testing.T) {
 	}
 	for _, listen := range []string{"systemd:", "systemd:one,two"} {
 		tk := startTaker(t, activated(program(t, "serve", "--listen", listen), "one:two", files))
-		awaitLine(t, tk.stderr, "credrpc: serving echo on ")
-		awaitLine(t, tk.stderr, "credrpc: serving echo on ")
+		awaitLine(t, tk.stderr, " msg=serving socket=")
+		awaitLine(t, tk.stderr, " msg=serving socket=")
 		if listen == "systemd:" {
 			for range 2 {
 				if got := <-early; got != "early<nil>" {
@@ -99,6 +99,44 @@ func TestActivation(t *testing.T) {
 				t.Errorf("the socket belongs to systemd: %v", err)
 			}
 		}
+	}
+}
+
+// TestActivationWatched looks at two sockets at one place: metrics tell them apart, the
+// control socket adds them up, and "drain" ends both.
+func TestActivationWatched(t *testing.T) {
+	dir := tempDir(t)
+	a, b, metrics, operators := filepath.Join(dir, "a"), filepath.Join(dir, "b"), filepath.Join(dir, "m"), filepath.Join(dir, "c")
+	files := []*os.File{unitSocket(t, a, true), unitSocket(t, b, true)}
+	tk := startTaker(t, activated(program(t, "serve", "--listen=systemd:", "--audit=all", "--audit-to="+filepath.Join(dir, "log"),
+		"--metrics=unix:"+metrics, "--control="+operators), "one:one", files))
+	for range files {
+		awaitLine(t, tk.stderr, " msg=serving socket=one handler=echo on=")
+	}
+	for path, calls := range map[string]int{a: 2, b: 3} {
+		for range calls {
+			answers(t, path, "x", "x")
+		}
+	}
+	s := controlStats(t, operators)
+	for begin := time.Now(); s.Latency.Count < 5 && time.Since(begin) < patience; s = controlStats(t, operators) {
+		time.Sleep(time.Millisecond) // a caller has his answer before it is counted
+	}
+	if s.Calls.Answered != 5 || len(s.Sockets) != 2 || s.Sockets[0].Socket != a || s.Sockets[0].Calls.Answered != 2 || s.Sockets[1].Latency.Count != 3 {
+		t.Errorf("%+v", s)
+	}
+	contains(t, scrape(t, "unix", metrics),
+		fmt.Sprintf(`credrpc_calls_total{outcome="answered",socket=%q} 2`, a),
+		fmt.Sprintf(`credrpc_calls_total{outcome="answered",socket=%q} 3`, b),
+		fmt.Sprintf(`credrpc_call_duration_seconds_count{socket=%q} 3`, b))
+	if status, _, stderr := result("", "call", operators, "drain"); status != exitOK {
+		t.Errorf("%d, %q", status, stderr)
+	}
+	if err := tk.cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || bytes.Count(log, []byte(`"outcome":"answered"`)) != 5 {
+		t.Errorf("%v, %s", err, log)
 	}
 }
 
@@ -156,7 +194,7 @@ func TestExitWhenIdle(t *testing.T) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
 	c.Write([]byte("\x00\x00\x00\x02a"))
-	awaitLine(t, tk.stderr, "credrpc: serving")
+	awaitLine(t, tk.stderr, " msg=serving ")
 	time.Sleep(200 * time.Millisecond)
 	c.Write([]byte("b"))
 	if got, err := bufio.NewReader(c).ReadString('b'); got != "\x00\x00\x00\x00\x00\x00\x00\x02ab" {

@@ -54,14 +54,14 @@ func startTaker(t *testing.T, cmd *exec.Cmd) *taker {
 func takeOver(t *testing.T, path string, flags ...string) *taker {
 	t.Helper()
 	tk := startTaker(t, program(t, append([]string{"serve", "--takeover", "--listen", path}, flags...)...))
-	awaitLine(t, tk.stderr, "credrpc: serving ")
+	awaitLine(t, tk.stderr, " msg=serving ")
 	return tk
 }
 
 // takenOver waits until tk has ended because another server has the socket.
 func (tk *taker) takenOver(t *testing.T) {
 	t.Helper()
-	awaitLine(t, tk.stderr, "credrpc: taken over on ")
+	awaitLine(t, tk.stderr, ` msg="taken over" on=`)
 	if err := tk.cmd.Wait(); err != nil {
 		t.Errorf("the server that was taken over ends with %v", err)
 	}
@@ -117,7 +117,7 @@ func TestTakeovers(t *testing.T) {
 		if sandbox && i%2 == 0 {
 			next = startTaker(t, sandboxCommand(t, 0, "serve", "--takeover", "--listen", path, "--sandbox"))
 			awaitLine(t, next.stderr, "sandbox in force")
-			awaitLine(t, next.stderr, "credrpc: serving ")
+			awaitLine(t, next.stderr, " msg=serving ")
 		} else {
 			next = takeOver(t, path)
 		}
@@ -145,7 +145,7 @@ func TestTakeoverKilled(t *testing.T) {
 		time.Sleep(start * time.Duration(moment/2) * 5 / (4 * moments)) // beyond the whole start
 		if moment%2 == 0 {
 			server.end()
-			awaitLine(t, next.stderr, "credrpc: serving ") // it has taken over, or begins anew
+			awaitLine(t, next.stderr, " msg=serving ") // it has taken over, or begins anew
 			checkEcho(t, path)
 		} else {
 			next.end()
@@ -157,7 +157,7 @@ func TestTakeoverKilled(t *testing.T) {
 		server.end()
 		next.end()
 		plain := startTaker(t, program(t, "serve", "--listen", path))
-		awaitLine(t, plain.stderr, "credrpc: serving ")
+		awaitLine(t, plain.stderr, " msg=serving ")
 		checkEcho(t, path)
 		plain.end()
 	}
@@ -181,7 +181,8 @@ func TestTakeoverFails(t *testing.T) {
 	for _, tt := range []struct{ flags, want string }{
 		{"--rules " + rules, "rules.cdb"},
 		{"--mode 0666", "has mode 0600, want 0666"},
-		{"--sandbox --sandbox-read " + dir + "/missing", "sandbox"},
+		{"--sandbox --sandbox-read " + dir + "/missing", "no such file"},
+		{"--sandbox --sandbox-capability CHOWN", "sandbox"},
 	} {
 		status, _, stderr := result("", append([]string{"serve", "--takeover", "--listen", path}, strings.Fields(tt.flags)...)...)
 		if status != exitFailed || !strings.Contains(stderr, tt.want) {

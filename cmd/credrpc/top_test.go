@@ -158,50 +158,95 @@ func offer(t *testing.T, path string, n int, every time.Duration) {
 
 var ratesOnScreen = regexp.MustCompile(`calls/s +([0-9.]+)  total ([0-9]+)`)
 
-// TestTopShowsTheLoad looks at the screen while calls come in, 500 a second if the
-// machine keeps up. Each rate that it shows is the one by the server's counters, and in
-// the end it has seen every call.
+// A watched is a screen of which every rate is compared.
+type watched struct {
+	*terminal
+	last    string // what was shown
+	total   uint64
+	checked int
+}
+
+// look compares the rate that the screen shows, if it is a new one, with what the
+// server's counters say.
+func (w *watched) look(m *meter) {
+	w.t.Helper()
+	shown := ratesOnScreen.FindStringSubmatch(w.screen())
+	if shown == nil || shown[0] == w.last {
+		return
+	}
+	w.last = shown[0]
+	rate, _ := strconv.ParseFloat(shown[1], 64)
+	now, _ := strconv.ParseUint(shown[2], 10, 64)
+	time.Sleep(topInterval / 10) // for the readings after it
+	if least, most, known := m.between(w.total, now); known {
+		w.checked++
+		w.t.Logf("the screen shows %s, the server counted %.1f to %.1f a second", shown[0], least, most)
+		if rate < 0.9*least || rate > 1.1*most {
+			w.t.Errorf("the screen shows %s calls a second, the server counted %.1f to %.1f", shown[1], least, most)
+		}
+	}
+	w.total = now
+}
+
+// TestTopShowsTheLoad looks at two screens, one of the control socket and one of the
+// metrics, while calls come in, 500 a second if the machine keeps up. Each rate that
+// they show is the one by the server's counters, and in the end they have seen every call.
 func TestTopShowsTheLoad(t *testing.T) {
 	const calls = 1500
 	installed(t, "tmux", "tmux")
-	path, operators, _, _ := serveControlled(t)
-	term := openTerminal(t, 80, 24, "", "top", "--interval="+topInterval.String(), operators)
-	term.await("sorted by calls/s")
+	exported := "unix:" + filepath.Join(tempDir(t), "m")
+	path, operators, _, _ := serveControlled(t, "--metrics="+exported)
+	every := "--interval=" + topInterval.String()
+	screens := []*watched{
+		{terminal: openTerminal(t, 80, 24, "", "top", every, operators)},
+		{terminal: openTerminal(t, 80, 24, "", "top", every, "--metrics", exported)},
+	}
+	screens[0].await("sorted by calls/s")
+	screens[1].await("users      metrics do not say who calls")
 	m, done := new(meter), make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() { m.read(t, operators, done) })
 	others.Go(func() { offer(t, path, calls, 2*time.Millisecond) })
-	checked, total, begin := 0, uint64(0), time.Now()
-	for last := ""; total != calls; time.Sleep(10 * time.Millisecond) {
-		shown := ratesOnScreen.FindStringSubmatch(term.screen())
-		if time.Since(begin) > patience {
-			t.Fatalf("%d calls are shown, %d were made:\n%s", total, calls, term.screen())
-		}
-		if shown == nil || shown[0] == last {
-			continue
-		}
-		last = shown[0]
-		rate, _ := strconv.ParseFloat(shown[1], 64)
-		now, _ := strconv.ParseUint(shown[2], 10, 64)
-		time.Sleep(topInterval / 10) // for the readings after it
-		if least, most, known := m.between(total, now); known {
-			checked++
-			t.Logf("the screen shows %s, the server counted %.1f to %.1f a second", shown[0], least, most)
-			if rate < 0.9*least || rate > 1.1*most {
-				t.Errorf("the screen shows %s calls a second, the server counted %.1f to %.1f", shown[1], least, most)
+	for begin := time.Now(); screens[0].total != calls || screens[1].total != calls; time.Sleep(10 * time.Millisecond) {
+		for _, w := range screens {
+			w.look(m)
+			if time.Since(begin) > patience {
+				t.Fatalf("%d calls are shown, %d were made:\n%s", w.total, calls, w.screen())
 			}
 		}
-		total = now
 	}
 	close(done)
 	others.Wait()
-	if checked == 0 {
-		t.Error("no screen could be compared with what the server counted")
+	for _, w := range screens {
+		if w.checked == 0 {
+			t.Error("no screen could be compared with what the server counted")
+		}
+		screen := w.screen("-e")
+		if colours := regexp.MustCompile(`\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7])[;m]`).FindString(screen); colours != "" {
+			t.Errorf("there are colours: %q in %q", colours, screen)
+		}
 	}
-	screen := term.screen("-e")
-	if colours := regexp.MustCompile(`\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7])[;m]`).FindString(screen); colours != "" {
-		t.Errorf("there are colours: %q in %q", colours, screen)
+}
+
+// TestTopMetricsAgain ends the server whose metrics are shown, and starts another one.
+func TestTopMetricsAgain(t *testing.T) {
+	installed(t, "tmux", "tmux")
+	dir := tempDir(t)
+	path, exported := filepath.Join(dir, "s"), filepath.Join(dir, "m")
+	server := takeOver(t, path, "--metrics", "unix:"+exported)
+	checkEcho(t, path)
+	checkEcho(t, path)
+	term := openTerminal(t, 100, 24, "", "top", "--interval=200ms", "--metrics", "unix:"+exported)
+	term.await("total 2 ")
+	server.cmd.Process.Signal(syscall.SIGTERM)
+	term.await("trying again: unix:" + exported + ": connect: no such")
+	takeOver(t, path, "--metrics", "unix:"+exported)
+	checkEcho(t, path)
+	if screen := term.await("total 1 "); !strings.Contains(screen, "q quit") {
+		t.Errorf("the screen is\n%s", screen)
 	}
+	term.do("send-keys", "q")
+	term.awaitEnd(exitOK)
 }
 
 // TestTopOnTheTerminal types what there is to type, makes the terminal small, and ends
@@ -268,6 +313,13 @@ func TestTopLines(t *testing.T) {
 		"top --interval=1ms " + operators:    "--interval: want at least 100ms",
 		"top --count=-1 " + operators:        "--count: want at least 1",
 		"top --users=-1 --json " + operators: "--users: want at least 0",
+		"top":                                "want the path of a control socket, or where metrics are served: --metrics",
+		"top --metrics=unix:/m " + operators: "want one of them",
+		"top --metrics=unix:" + operators:    "credrpc: unix:" + operators + ": connect: no such file or directory\n",
+		"top --metrics=unix:@x":              "want unix:PATH",
+		"top --metrics=9436":                 "such as 127.0.0.1:9436",
+		"top --metrics=192.0.2.1:9436":       "want a loopback address, such as 127.0.0.1:9436; reach another",
+		"top --metrics=example.org:9436":     "want a loopback address",
 	} {
 		if status, out, stderr := result("", strings.Fields(args)...); status == exitOK || out != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%s: %d, %q, %q; want %q", args, status, out, stderr, want)

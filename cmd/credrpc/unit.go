@@ -119,9 +119,6 @@ func (c *unitCommand) check(s streams) error {
 	if err := c.checkWatch(); err != nil {
 		return err
 	}
-	if len(c.Also) > 0 && (c.Metrics != "" || c.Control != "") {
-		return usageError("--metrics, --control: these show one server, and --also gives the service more; print units for each socket")
-	}
 	if err := c.checkControl(); err != nil {
 		return err
 	}

@@ -142,7 +142,6 @@ func TestUnitErrors(t *testing.T) {
 		"--listen @w --mode 0666":                                 "abstract",
 		"--listen /run/w --control control":                       `--control: "control": want an absolute path`,
 		"--listen /run/w --control /run/w":                        "both would make",
-		"--listen /run/w --control /run/x/c --also /run/v":        "print units for each socket",
 		"--listen /run/w --metrics unix:/run/metrics":             "want a directory of its own",
 		"--listen /run/w --metrics 127.0.0.1:0":                   "want a port",
 		"--listen /run/w --metrics 0.0.0.0:9436":                  "--metrics-any-address",

@@ -2,10 +2,12 @@ package main
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 
 	"credrpc/accessdb"
 	"credrpc/audit"
-	"credrpc/metrics"
 	"credrpc/server"
 )
 
@@ -24,20 +26,20 @@ func (c *serveCommand) checkWatch() error {
 }
 
 // watch opens what the flags say that shall look on at servers, whose rules, which may be
-// nil, are open. Metrics are those of the first one.
-func (c *serveCommand) watch(servers []*server.Server, rules *accessdb.DB, s streams) (*watcher, error) {
-	log, err := c.openAudit(servers[0].Logger, s.err)
+// nil, are open.
+func (c *serveCommand) watch(servers served, rules *accessdb.DB, logger *slog.Logger, s streams) (*watcher, error) {
+	log, err := c.openAudit(logger, s.err)
 	if err != nil {
 		return nil, err
 	}
 	if log != nil {
-		for _, srv := range servers {
+		for _, srv := range servers.all() {
 			srv.Ended = log.Ended
 		}
 	}
 	w := &watcher{audit: log}
-	if w.exporter, err = c.openMetrics(metrics.Sources{Server: servers[0], Rules: rules, Audit: log}); err != nil {
-		w.close(servers[0].Logger)
+	if w.exporter, err = c.openMetrics(servers, rules, log, logger); err != nil {
+		w.close(logger)
 		return nil, err
 	}
 	return w, nil
@@ -65,4 +67,43 @@ func (w *watcher) close(log *slog.Logger) {
 	}
 	w.exporter.close()
 	closeAudit(w.audit, log)
+}
+
+// served are the servers of a process, as metrics and the control socket show them.
+type served struct {
+	first   *server.Server            // starts with the others, if there are some
+	sockets map[string]*server.Server // by the paths of their sockets; nil if there is one
+}
+
+// served returns the servers of v.
+func (v *service) served() (served, error) {
+	s := served{first: v.servers[0]}
+	if len(v.servers) == 1 {
+		return s, nil
+	}
+	s.sockets = make(map[string]*server.Server)
+	for i, socket := range v.sockets {
+		path := strings.ToValidUTF8(socket.path, "?") // for Prometheus
+		if s.sockets[path] != nil {
+			return s, usageError("--listen %q: systemd has passed two sockets with the path %q; remove one of them", v.command.Listen, path)
+		}
+		s.sockets[path] = v.servers[i]
+	}
+	return s, nil
+}
+
+// alone returns the server if it is the only one.
+func (s *served) alone() *server.Server {
+	if s.sockets == nil {
+		return s.first
+	}
+	return nil
+}
+
+// all returns the servers in no order.
+func (s *served) all() []*server.Server {
+	if s.sockets == nil {
+		return []*server.Server{s.first}
+	}
+	return slices.Collect(maps.Values(s.sockets))
 }

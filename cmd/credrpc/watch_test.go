@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func TestMetrics(t *testing.T) {
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 		stderr := bufio.NewReader(pipe)
 		address := servesMetrics(t, stderr)
-		awaitLine(t, stderr, "credrpc: serving ")
+		awaitLine(t, stderr, " msg=serving ")
 		const calls = 11
 		for range calls {
 			if status, _, stderr := result("", "call", path, "hello"); status != exitOK {
@@ -110,7 +111,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the socket: %v, %v", info, err)
 		}
 		cmd.Process.Signal(syscall.SIGTERM)
-		awaitLine(t, stderr, "credrpc: stopping")
+		awaitLine(t, stderr, " msg=stopping")
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("the server ended with %v", err)
 		}
@@ -145,7 +146,7 @@ func TestMetricsTakenOver(t *testing.T) {
 	}
 	contains(t, scrape(t, "unix", socket), `credrpc_calls_total{outcome="answered"} 1`)
 	second := takeOver(t, path, "--metrics", "unix:"+socket)
-	awaitLine(t, first.stderr, "credrpc: taken over")
+	awaitLine(t, first.stderr, ` msg="taken over"`)
 	if err := first.cmd.Wait(); err != nil {
 		t.Errorf("the first one ended with %v", err)
 	}
@@ -204,7 +205,7 @@ func TestAudit(t *testing.T) {
 
 // TestLogFormat checks that every line is JSON, and that the level counts.
 func TestLogFormat(t *testing.T) {
-	cmd := program(t, "serve", "--listen", filepath.Join(tempDir(t), "s"), "--log-format=json", "--log-level=error", "--metrics=127.0.0.1:0")
+	cmd := program(t, "serve", "--listen", filepath.Join(tempDir(t), "s"), "--log-format=json", "--metrics=127.0.0.1:0")
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -221,15 +222,65 @@ func TestLogFormat(t *testing.T) {
 			t.Errorf("%q: %v", lines.Text(), err)
 		}
 		said = append(said, line.Msg)
-		if strings.HasPrefix(line.Msg, "serving ") {
+		if line.Msg == "serving" {
 			cmd.Process.Signal(syscall.SIGTERM)
 		}
 	}
-	if len(said) != 2 || !strings.HasPrefix(said[0], "serving echo on ") || said[1] != "stopping" {
-		t.Errorf("%q", said)
+	if want := []string{"serving metrics", "serving", "stopping"}; !slices.Equal(said, want) {
+		t.Errorf("%q, want %q", said, want)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLogLevel checks that a server of which only errors are logged says nothing, but what
+// is wrong about its flags, as text whatever the format.
+func TestLogLevel(t *testing.T) {
+	path := filepath.Join(tempDir(t), "s")
+	var said bytes.Buffer
+	cmd := program(t, "serve", "--listen", path, "--log-format=json", "--log-level=error")
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if status, _, stderr := result("", "call", path, "x"); status == exitOK {
+			break
+		} else if time.Since(begin) > patience {
+			t.Fatal(stderr)
+		}
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil || said.Len() > 0 {
+		t.Errorf("%v, %q", err, said.String())
+	}
+	for flag, want := range map[string]string{"--max-calls=0": "credrpc: --max-calls: want at least 1\n", "--listen=/nonexistent/s": "credrpc: server: "} {
+		if status, _, stderr := result("", "serve", "--listen", path, "--log-format=json", flag); status == exitOK || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: %d, %q", flag, status, stderr)
+		}
+	}
+}
+
+// TestTold has the log say why a service ends that has served, and the program why one
+// cannot begin.
+func TestTold(t *testing.T) {
+	failure := errors.New("out of sockets")
+	for ready, want := range map[int]string{0: "", 1: `"msg":"the service has failed","error":"out of sockets"`} {
+		var said bytes.Buffer
+		v := &service{ready: ready, log: (&logFlags{LogFormat: "json"}).logger(&said)}
+		var exit *exitError
+		err := v.told(failure)
+		if !strings.Contains(said.String(), want) || (said.Len() > 0) != (ready > 0) || errors.Is(err, failure) != (ready == 0) {
+			t.Errorf("%d ready: %v, %q", ready, err, said.String())
+		}
+		if ready > 0 && (!errors.As(err, &exit) || exit.status != exitFailed || exit.err != nil) {
+			t.Errorf("it ends with %+v", err)
+		}
+		if v.told(nil) != nil {
+			t.Error("an end that was asked for is an error")
+		}
 	}
 }
 

@@ -192,7 +192,7 @@ func run(t *testing.T, cmd *exec.Cmd) *process {
 // instead.
 func (p *process) serving() bool {
 	p.t.Helper()
-	serves := func() bool { return strings.Contains(p.log.String(), "credrpc: serving ") }
+	serves := func() bool { return strings.Contains(p.log.String(), " msg=serving ") }
 	eventually(p.t, "the server serves or ends", func() bool { return serves() || p.dead() })
 	return serves()
 }

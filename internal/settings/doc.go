@@ -14,7 +14,8 @@
 // The arguments of the command are settings as well, but not in the environment.
 //
 // The file is TOML without tables: text in quotes, numbers and true or false without,
-// lists in brackets; durations are text. Who can change it can change what the command
+// lists in brackets; durations are text,
+// and sizes numbers of bytes or, with a unit, text. Who can change it can change what the command
 // does, so it is refused if others than root, the user who reads it and their groups could,
 // by its own permissions or those of a directory or symbolic link on the way to it.
 //

@@ -66,6 +66,8 @@ func exampleValue(setting *kong.Value) string {
 		return quoted([]string{placeholder})
 	case isDuration(setting):
 		return `"30s"`
+	case isSize(setting):
+		return `"1M"`
 	case isNumber(setting):
 		return "1"
 	}

@@ -156,7 +156,7 @@ func (f *Flags) resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, er
 	if f.find(flag.Name) != flag.Value {
 		return nil, nil // of another command
 	}
-	return f.given[flag.Name].value, nil
+	return forKong(flag.Value, f.given[flag.Name].value), nil
 }
 
 // A Setting is one in force.

@@ -4,8 +4,11 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
+
+	"credrpc/internal/size"
 
 	"github.com/alecthomas/kong"
 )
@@ -32,6 +35,9 @@ func isDuration(setting *kong.Value) bool {
 	return valueType(setting) == reflect.TypeFor[time.Duration]()
 }
 
+// isSize reports whether a setting is a number of bytes, which may have a unit as text.
+func isSize(setting *kong.Value) bool { return valueType(setting) == reflect.TypeFor[size.Size]() }
+
 // check returns an error unless value, from a file, has the type of a setting.
 func check(setting *kong.Value, value any) error {
 	var fits bool
@@ -39,7 +45,7 @@ func check(setting *kong.Value, value any) error {
 	case bool:
 		fits = kind(setting) == reflect.Bool
 	case int64:
-		fits = isNumber(setting)
+		fits = isNumber(setting) || isSize(setting)
 	case float64:
 		fits = isFloat(setting)
 	case string:
@@ -77,8 +83,19 @@ func takes(setting *kong.Value, value any) bool {
 		return true // a list of words, whatever they are
 	}
 	target := reflect.New(setting.Target.Type()).Elem()
-	scanner := kong.Scan().PushTyped(value, kong.FlagValueToken)
+	if target.Kind() == reflect.Pointer {
+		target.Set(reflect.New(target.Type().Elem())) // as kong does before it asks a mapper
+	}
+	scanner := kong.Scan().PushTyped(forKong(setting, value), kong.FlagValueToken)
 	return setting.Mapper.Decode(&kong.DecodeContext{Value: setting, Scan: scanner}, target) == nil
+}
+
+// forKong returns value as kong takes it: what reads itself from text, as text.
+func forKong(setting *kong.Value, value any) any {
+	if n, ok := value.(int64); ok && isSize(setting) {
+		return strconv.FormatInt(n, 10)
+	}
+	return value
 }
 
 // wanted says what a setting can be.
@@ -90,6 +107,8 @@ func wanted(setting *kong.Value) string {
 		return "true or false"
 	case isDuration(setting):
 		return `a duration such as "30s" or "1m30s"`
+	case isSize(setting):
+		return `a number of bytes such as 1048576, "64K" or "1MiB"`
 	case k == reflect.Slice:
 		return `a list such as ["A", "B"]`
 	case isFloat(setting):
@@ -162,6 +181,8 @@ func current(setting *kong.Value, origin Origin) any {
 		return nil
 	case isDuration(setting):
 		return v.Interface().(time.Duration).String()
+	case isSize(setting):
+		return v.Int()
 	case isText(setting):
 		return fmt.Sprint(v.Interface())
 	}

@@ -1,6 +1,9 @@
 package top
 
 import (
+	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"credrpc/control"
@@ -35,17 +38,31 @@ type Interval struct {
 
 	Latency control.Latency `json:"latency"`
 	Loops   []Loop          `json:"loops"`
+	Sockets []Socket        `json:"sockets,omitempty"` // absent if there is one
 	Users   []User          `json:"users"`
 
 	Totals  control.Calls   `json:"totals"` // since the start
 	Rules   *control.Rules  `json:"rules,omitempty"`
 	Process control.Process `json:"process"`
+
+	// Missing are the fields above that the server's metrics do not tell, such as users
+	// and process.cpu_ns. They mean nothing, and are not in the JSON.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // A Loop is what an event loop did.
 type Loop struct {
 	Calls   uint64 `json:"calls"`
 	Resting bool   `json:"resting"`
+	Socket  string `json:"socket,omitempty"` // absent if there is one
+}
+
+// A Socket is what callers did at one of several sockets.
+type Socket struct {
+	Socket   string `json:"socket"`
+	Calls    uint64 `json:"calls"`
+	Refused  uint64 `json:"refused"`
+	InFlight int64  `json:"in_flight"`
 }
 
 // A User is what a connecting user did.
@@ -61,22 +78,67 @@ type User struct {
 }
 
 // between returns what happened from earlier to now.
-func between(earlier, now *control.Stats) *Interval {
-	restarted := now.PID != earlier.PID || now.Uptime < earlier.Uptime
+func between(earlier, now *totals) *Interval {
+	missing := slices.Concat(earlier.missing, now.missing)
+	slices.Sort(missing)
+	restarted := now.begunAfter(earlier)
 	if restarted {
-		earlier = &control.Stats{Time: now.Time.Add(-now.Uptime)}
+		earlier = new(totals)
 	}
 	i := &Interval{
-		Time: now.Time, Length: now.Time.Sub(earlier.Time), PID: now.PID, Version: now.Version, Uptime: now.Uptime, Restarted: restarted,
+		Time: now.Time, Length: now.Uptime - earlier.Uptime, PID: now.PID, Version: now.Version, Uptime: now.Uptime, Restarted: restarted,
 		Latency: now.Latency.Sub(&earlier.Latency),
 		Totals:  now.Calls, Rules: now.Rules, Process: now.Process, InFlight: now.Calls.InFlight,
-		CPU: now.Process.CPU - earlier.Process.CPU,
+		CPU: now.Process.CPU - earlier.Process.CPU, Missing: slices.Compact(missing),
 	}
 	i.count(&earlier.Calls, &now.Calls)
 	i.CallsPerSecond = i.rate(i.Calls)
 	i.loops(earlier.Loops, now.Loops)
+	i.sockets(earlier.Sockets, now.Sockets)
 	i.users(earlier.Users, now.Users)
 	return i
+}
+
+// begunAfter reports whether the server has begun after it told earlier. That of which no
+// process is known has if it is younger than the time since then.
+func (t *totals) begunAfter(earlier *totals) bool {
+	if t.PID != earlier.PID || t.Uptime < earlier.Uptime {
+		return true
+	}
+	return t.PID == 0 && t.Uptime < earlier.Uptime+t.asked.Sub(earlier.Time)
+}
+
+// lacks reports whether a field is missing.
+func (i *Interval) lacks(name string) bool { return slices.Contains(i.Missing, name) }
+
+// MarshalJSON leaves out what is missing.
+func (i *Interval) MarshalJSON() ([]byte, error) {
+	type fields Interval
+	text, err := json.Marshal((*fields)(i))
+	for _, name := range i.Missing {
+		if err == nil {
+			text, err = without(text, name)
+		}
+	}
+	return text, err
+}
+
+// without returns an object without a field, OBJECT.FIELD for one of an object in it.
+func without(object []byte, name string) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return nil, err
+	}
+	outer, inner, nested := strings.Cut(name, ".")
+	if !nested {
+		delete(fields, name)
+	} else if fields[outer] != nil {
+		var err error
+		if fields[outer], err = without(fields[outer], inner); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(fields)
 }
 
 func (i *Interval) count(a, b *control.Calls) {
@@ -120,10 +182,27 @@ func (i *Interval) rate(n uint64) float64 {
 func (i *Interval) loops(before, now []control.Loop) {
 	i.Loops = make([]Loop, len(now))
 	for k, l := range now {
-		i.Loops[k] = Loop{Calls: l.Accepted, Resting: l.Resting}
+		i.Loops[k] = Loop{Calls: l.Accepted, Resting: l.Resting, Socket: l.Socket}
 		if k < len(before) {
 			i.Loops[k].Calls = grown(before[k].Accepted, l.Accepted)
 		}
+	}
+}
+
+func (i *Interval) sockets(before, now []control.Socket) {
+	earlier := make(map[string]*control.Calls, len(before))
+	for k := range before {
+		earlier[before[k].Socket] = &before[k].Calls
+	}
+	for k := range now {
+		c, from := &now[k].Calls, earlier[now[k].Socket]
+		if from == nil {
+			from = new(control.Calls)
+		}
+		i.Sockets = append(i.Sockets, Socket{
+			Socket: now[k].Socket, Calls: grown(from.Accepted, c.Accepted),
+			Refused: grown(from.RefusedTotal(), c.RefusedTotal()), InFlight: c.InFlight,
+		})
 	}
 }
 

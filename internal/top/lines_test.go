@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 
 	"credrpc/client"
 	"credrpc/control"
+	"credrpc/metrics"
 	"credrpc/server"
 
 	"go.uber.org/goleak"
@@ -50,7 +53,7 @@ func serve(t *testing.T, srv *server.Server, path string) (stop func()) {
 	return stop
 }
 
-// pair serves an echo and its control socket.
+// pair serves an echo, its control socket, and its metrics at that path and "m".
 func pair(t *testing.T) (callers *client.Client, path string, stop func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "credrpc")
@@ -64,6 +67,7 @@ func pair(t *testing.T) (callers *client.Client, path string, stop func()) {
 	})}
 	operator := (&control.Handler{Server: main, Users: users}).NewServer()
 	serve(t, main, filepath.Join(dir, "s"))
+	serveHTTP(t, filepath.Join(dir, "cm"), metrics.NewHandler(metrics.Sources{Server: main}))
 	return &client.Client{Path: filepath.Join(dir, "s")}, filepath.Join(dir, "c"), serve(t, operator, filepath.Join(dir, "c"))
 }
 
@@ -82,7 +86,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 // and as JSON.
 func TestLinesEqualTheLoad(t *testing.T) {
 	const calls, lines = 50, 4
-	for _, inJSON := range []bool{false, true} {
+	for way := range 4 {
+		inJSON, ofMetrics := way&1 > 0, way&2 > 0
 		callers, path, _ := pair(t)
 		written := 0
 		out := &pipe{after: func() {
@@ -95,6 +100,9 @@ func TestLinesEqualTheLoad(t *testing.T) {
 			}
 		}}
 		o := Options{Path: path, Interval: 100 * time.Millisecond, Count: lines, Users: 10, JSON: inJSON}
+		if ofMetrics {
+			o.Path, o.Metrics = "", "unix:"+path+"m"
+		}
 		if err := Lines(t.Context(), out, o); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +122,7 @@ func TestLinesEqualTheLoad(t *testing.T) {
 			}
 		}
 		if want := uint64(calls * (lines - 1)); sum != want {
-			t.Errorf("JSON %v: the lines say %d calls, %d were made:\n%s", inJSON, sum, want, text)
+			t.Errorf("JSON %v, metrics %v: the lines say %d calls, %d were made:\n%s", inJSON, ofMetrics, sum, want, text)
 		}
 	}
 }
@@ -131,6 +139,11 @@ func sumJSON(t *testing.T, text string) (sum uint64) {
 		sum += i.Calls
 		if rate := float64(i.Calls) / i.Length.Seconds(); i.CallsPerSecond != rate {
 			t.Errorf("%v calls a second, want %v", i.CallsPerSecond, rate)
+		}
+		if known := !slices.Contains(i.Missing, "users"); known != strings.Contains(line, `"users":`) || known != strings.Contains(line, `"pid":`) {
+			t.Errorf("of what is missing there is something in %s", line)
+		} else if !known {
+			users = math.MaxUint64
 		}
 		byLoop := uint64(0)
 		for _, l := range i.Loops {
@@ -185,7 +198,7 @@ func TestNoControlSocket(t *testing.T) {
 
 // TestIntervalFields pins the names that programs read: each is documented.
 func TestIntervalFields(t *testing.T) {
-	text, err := json.Marshal(Interval{Restarted: true, Rules: new(control.Rules), Loops: make([]Loop, 1), Users: []User{{Name: "x"}}})
+	text, err := json.Marshal(Interval{Restarted: true, Missing: make([]string, 1), Rules: new(control.Rules), Loops: []Loop{{Socket: "x"}}, Sockets: make([]Socket, 1), Users: []User{{Name: "x"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +213,7 @@ func TestIntervalFields(t *testing.T) {
 	}
 	for name, value := range all {
 		names := []string{name}
-		if list, ok := value.([]any); ok {
+		if list, ok := value.([]any); ok && name != "missing" {
 			names = nil
 			for inner := range list[0].(map[string]any) {
 				names = append(names, name+"[]."+inner)

@@ -8,13 +8,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"credrpc/control"
 )
 
 // Options say what is shown.
 type Options struct {
 	Path     string        // of the control socket
+	Metrics  string        // instead of it: where metrics are served, unix:PATH or HOST:PORT
 	Interval time.Duration // between two looks
 	Count    int           // of intervals; 0 is without end
 	Users    int           // most users of an interval in JSON
@@ -24,7 +23,7 @@ type Options struct {
 // Lines writes a line to w for every interval, until o.Count, the end of ctx, or a
 // look at the server that fails.
 func Lines(ctx context.Context, w io.Writer, o Options) error {
-	source := newSource(o.Path)
+	source, names := o.source(), make(userNames)
 	ticker := time.NewTicker(o.Interval)
 	defer ticker.Stop()
 	earlier, err := source.ask(ctx)
@@ -37,14 +36,14 @@ func Lines(ctx context.Context, w io.Writer, o Options) error {
 			return nil
 		case <-ticker.C:
 		}
-		var now *control.Stats
+		var now *totals
 		if now, err = source.ask(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("the server has ended, or answers no more: %w", err)
 		}
-		if err := write(w, source, between(earlier, now), n, &o); err != nil {
+		if err := write(w, names, between(earlier, now), n, &o); err != nil {
 			return err
 		}
 		earlier = now
@@ -53,13 +52,13 @@ func Lines(ctx context.Context, w io.Writer, o Options) error {
 }
 
 // write writes the n-th line.
-func write(w io.Writer, source *source, i *Interval, n int, o *Options) error {
+func write(w io.Writer, names userNames, i *Interval, n int, o *Options) error {
 	if o.JSON {
 		sortUsers(i.Users, byCalls)
 		i.Users = i.Users[:min(o.Users, len(i.Users))]
 		i.Latency.Buckets = nil // hundreds; "stats" has them
 		for k := range i.Users {
-			i.Users[k].Name = source.name(i.Users[k].UID)
+			i.Users[k].Name = names.of(i.Users[k].UID)
 		}
 		return json.NewEncoder(w).Encode(i)
 	}
@@ -108,7 +107,7 @@ func (i *Interval) reasons() []string {
 
 // cpuText returns the processor time as a part of one processor.
 func (i *Interval) cpuText() string {
-	if i.Length <= 0 {
+	if i.Length <= 0 || i.lacks("cpu_ns") {
 		return "-"
 	}
 	return fmt.Sprintf("%.0f%%", 100*i.CPU.Seconds()/i.Length.Seconds())

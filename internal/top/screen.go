@@ -5,21 +5,19 @@ import (
 	"fmt"
 	"time"
 
-	"credrpc/control"
-
 	"github.com/gdamore/tcell/v2"
 )
 
 // A look is an answer of the server, or why there is none.
 type look struct {
-	stats *control.Stats
-	err   error
+	totals *totals
+	err    error
 }
 
 // Screen shows o on the terminal until somebody types q or ctx ends. A server that
 // does not answer to begin with is an error; one that stops answering is shown.
 func Screen(ctx context.Context, o Options) error {
-	source := newSource(o.Path)
+	source := o.source()
 	first, err := source.ask(ctx)
 	if err != nil {
 		return err
@@ -40,9 +38,9 @@ func Screen(ctx context.Context, o Options) error {
 		earlier:  first,
 		looks:    make(chan look),
 		keys:     make(chan tcell.Event),
-		model:    model{path: o.Path, every: o.Interval, name: source.name},
+		model:    model{place: o.place(), every: o.Interval, name: make(userNames).of},
 	}
-	go s.watch(ctx, newSource(o.Path), o.Interval)
+	go s.watch(ctx, source, o.Interval)
 	go terminal.ChannelEvents(s.keys, ctx.Done())
 	s.run(ctx)
 	return nil
@@ -53,12 +51,12 @@ type screen struct {
 	terminal tcell.Screen
 	looks    chan look
 	keys     chan tcell.Event
-	earlier  *control.Stats
+	earlier  *totals
 	model    model
 }
 
 // watch looks at the server again and again.
-func (s *screen) watch(ctx context.Context, from *source, every time.Duration) {
+func (s *screen) watch(ctx context.Context, from source, every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -67,11 +65,11 @@ func (s *screen) watch(ctx context.Context, from *source, every time.Duration) {
 			return
 		case <-ticker.C:
 		}
-		stats, err := from.ask(ctx)
+		totals, err := from.ask(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case s.looks <- look{stats, err}:
+		case s.looks <- look{totals, err}:
 		}
 	}
 }
@@ -105,9 +103,9 @@ func (s *screen) take(l look) {
 	}
 	m.failure = ""
 	if !m.paused {
-		m.interval = between(s.earlier, l.stats)
+		m.interval = between(s.earlier, l.totals)
 	}
-	s.earlier = l.stats
+	s.earlier = l.totals
 }
 
 // heed does what an event asks for, and reports whether it is to end.

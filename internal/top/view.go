@@ -12,7 +12,7 @@ import (
 
 // A model is what the screen shows.
 type model struct {
-	path     string
+	place    string // where the server is asked
 	every    time.Duration
 	interval *Interval // the last one, or nil
 	failure  string    // why there is no answer, or ""
@@ -44,9 +44,6 @@ type row struct {
 	text          string
 	bold, reverse bool
 }
-
-// summaryRows are the rows above the users, those first that matter most.
-const summaryRows = 6
 
 // view returns the screen, at most height rows of at most width characters.
 func (m *model) view(width, height int) []row {
@@ -88,15 +85,15 @@ func (m *model) body(width, height int) (rows []row) {
 	return append(rows, users[:min(len(users), height-len(rows))]...)
 }
 
-// title says what is watched. The path gives way to the rest.
+// title says what is watched. The place gives way to the rest.
 func (m *model) title(width int) string {
 	if m.interval == nil {
-		return " credrpc top  " + m.path
+		return " credrpc top  " + m.place
 	}
 	i := m.interval
 	rest := fmt.Sprintf("  up %s  %s ", ageText(i.Uptime), i.Time.Local().Format(time.TimeOnly))
-	path := " credrpc top  " + m.path
-	if width >= 60 {
+	path := " credrpc top  " + m.place
+	if width >= 60 && !i.lacks("pid") {
 		rest = fmt.Sprintf("  pid %d", i.PID) + rest
 	}
 	if room := width - utf8.RuneCountInString(rest); room > 0 {
@@ -106,23 +103,31 @@ func (m *model) title(width int) string {
 	return path
 }
 
-// summary returns what the server as a whole does.
+// summary returns the rows above the users, what the server as a whole does. Those come
+// first that matter most.
 func (m *model) summary(width int) []row {
 	i := m.interval
 	l := &i.Latency
 	quantile := func(d time.Duration) string { return durationText(d, l.Count) }
 	rate := func(n uint64) string { return rateText(i.rate(n)) }
+	heap := sizeText(float64(i.Process.Heap))
+	if i.lacks("process.heap_bytes") {
+		heap = "-"
+	}
 	refused := []string{"refused/s  " + rate(i.refused())}
 	for _, reason := range i.reasons() {
 		refused = append(refused, reason+" "+rate(i.Refused[reason]))
 	}
-	rows := [summaryRows][]string{
+	rows := [][]string{
 		{"calls/s    " + rateText(i.CallsPerSecond), "total " + strconv.FormatUint(i.Totals.Accepted, 10), "answered " + rate(i.Answered), "failed " + rate(i.Failed), "dropped " + rate(i.Dropped), "empty " + rate(i.Empty)},
 		{"latency    p50 " + quantile(l.P50), "p99 " + quantile(l.P99), "p99.9 " + quantile(l.P999), "mean " + quantile(l.Sum/time.Duration(max(l.Count, 1)))},
 		refused,
 		{"in flight  " + strconv.FormatInt(i.InFlight, 10), "delayed/s " + rate(i.Delayed), "timeouts/s " + rate(i.Timeouts), "panics/s " + rate(i.Panics)},
 		m.loops(),
-		{"cpu        " + i.cpuText(), "heap " + sizeText(float64(i.Process.Heap)), "in/s " + sizeText(i.rate(i.BytesIn)), "out/s " + sizeText(i.rate(i.BytesOut)), m.rules()},
+		{"cpu        " + i.cpuText(), "heap " + heap, "in/s " + sizeText(i.rate(i.BytesIn)), "out/s " + sizeText(i.rate(i.BytesOut)), m.rules()},
+	}
+	if len(i.Sockets) > 0 {
+		rows = slices.Insert(rows, len(rows)-1, m.sockets())
 	}
 	var list []row
 	for _, fields := range rows {
@@ -151,10 +156,7 @@ func (m *model) loops() []string {
 	}
 	var fields []string
 	for k, l := range m.interval.Loops {
-		text := fmt.Sprintf("%d: %s/s", k, rateText(m.interval.rate(l.Calls)))
-		if m.interval.Calls > 0 {
-			text += fmt.Sprintf(" %.0f%%", 100*float64(l.Calls)/float64(m.interval.Calls))
-		}
+		text := fmt.Sprintf("%d: ", k) + m.part(l.Calls)
 		if l.Resting {
 			text += " rests"
 		}
@@ -162,6 +164,24 @@ func (m *model) loops() []string {
 	}
 	fields[0] = "loops      " + fields[0]
 	return fields
+}
+
+// sockets returns how much each is called, as part of all.
+func (m *model) sockets() (fields []string) {
+	for _, s := range m.interval.Sockets {
+		fields = append(fields, s.Socket+": "+m.part(s.Calls))
+	}
+	fields[0] = "sockets    " + fields[0]
+	return fields
+}
+
+// part returns a number of calls as a rate and as part of all.
+func (m *model) part(calls uint64) string {
+	text := rateText(m.interval.rate(calls)) + "/s"
+	if m.interval.Calls > 0 {
+		text += fmt.Sprintf(" %.0f%%", 100*float64(calls)/float64(m.interval.Calls))
+	}
+	return text
 }
 
 func (m *model) rules() string {
@@ -177,6 +197,9 @@ func (m *model) rules() string {
 
 // users returns the table of users and its head.
 func (m *model) users(width int) []row {
+	if m.interval.lacks("users") {
+		return []row{{text: "users      metrics do not say who calls; credrpc serve --control does", bold: true}}
+	}
 	list := slices.Clone(m.interval.Users)
 	sortUsers(list, m.order)
 	cells := [][]string{{"UID", "USER", "CALLS/S", "REFUSED/S", "IN FLIGHT", "MEAN", "TOTAL"}}
@@ -235,17 +258,21 @@ func table(cells [][]string, widths []int, width int) []row {
 
 // foot says what there is to type, or what is wrong.
 func (m *model) foot() row {
+	sorted := "   s sorted by " + m.order.String()
+	if m.interval != nil && m.interval.lacks("users") {
+		sorted = ""
+	}
 	switch {
 	case m.failure != "":
 		return row{text: fmt.Sprintf(" no answer since %s, trying again: %s", m.since.Format(time.TimeOnly), m.failure), reverse: true, bold: true}
 	case m.paused:
-		return row{text: " paused   p go on   q quit   s sort by " + m.order.String(), reverse: true}
+		return row{text: " paused   p go on   q quit" + sorted, reverse: true}
 	case m.interval == nil:
 		return row{text: fmt.Sprintf(" q quit   the first numbers come after %v", m.every)}
 	case m.interval.Restarted:
 		return row{text: " the server was started anew   q quit"}
 	}
-	return row{text: fmt.Sprintf(" q quit   p pause   s sorted by %s   every %v", m.order, m.every)}
+	return row{text: fmt.Sprintf(" q quit   p pause%s   every %v", sorted, m.every)}
 }
 
 // fit cuts text to width characters.

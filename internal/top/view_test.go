@@ -13,15 +13,15 @@ func uid(n uint32) *uint32 { return &n }
 
 // busy returns two answers, two seconds apart, in between which 1000 calls were
 // accepted.
-func busy() (earlier, now *control.Stats) {
+func busy() (earlier, now *totals) {
 	begin := time.Date(2026, 5, 4, 12, 0, 0, 0, time.Local)
-	earlier = &control.Stats{PID: 42, Time: begin, Uptime: time.Hour, Version: "v1",
+	earlier = &totals{Stats: control.Stats{PID: 42, Time: begin, Uptime: time.Hour, Version: "v1",
 		Calls:   control.Calls{Accepted: 500, Answered: 500, Refused: map[string]uint64{"rate": 3}},
 		Loops:   []control.Loop{{Accepted: 500}, {Resting: true}},
 		Latency: control.Latency{Count: 500, Buckets: []control.Bucket{{Below: 10000, Count: 500}}},
 		Users:   []control.User{{UID: uid(1000), Since: begin, Answered: 400, Duration: 4000000}, {UID: uid(7), Since: begin, Answered: 100}},
-	}
-	now = &control.Stats{PID: 42, Time: begin.Add(2 * time.Second), Uptime: time.Hour + 2*time.Second, Version: "v1",
+	}}
+	now = &totals{Stats: control.Stats{PID: 42, Time: begin.Add(2 * time.Second), Uptime: time.Hour + 2*time.Second, Version: "v1",
 		Calls: control.Calls{Accepted: 1500, Answered: 1400, Failed: 20, Dropped: 5, Empty: 5, Delayed: 4, Panics: 2, InFlight: 12, BytesIn: 40960, BytesOut: 1 << 20,
 			Refused: map[string]uint64{"rate": 63, "access": 10}},
 		Loops:   []control.Loop{{Accepted: 1250}, {Accepted: 250}},
@@ -34,12 +34,12 @@ func busy() (earlier, now *control.Stats) {
 		},
 		Rules:   &control.Rules{Records: 12, Generation: 3, Age: 90 * time.Minute},
 		Process: control.Process{CPU: time.Second, Heap: 3 << 20, Goroutines: 14},
-	}
+	}}
 	return earlier, now
 }
 
 func testModel(i *Interval) *model {
-	return &model{path: "/run/hello/control", every: time.Second, interval: i, name: func(uid *uint32) string {
+	return &model{place: "/run/hello/control", every: time.Second, interval: i, name: func(uid *uint32) string {
 		if uid != nil && *uid == 1000 {
 			return "alice"
 		}
@@ -86,6 +86,32 @@ func TestRestarted(t *testing.T) {
 	}
 }
 
+// TestRestartedMetrics finds a new server by what metrics have: its uptime, and the time
+// that has passed where they are read, at least from an answer to the next question.
+func TestRestartedMetrics(t *testing.T) {
+	for name, tt := range map[string]struct {
+		uptime, away time.Duration // an hour before
+		want         bool
+	}{
+		"it has gone on":                             {time.Hour + 2*time.Second, 2 * time.Second, false},
+		"the answer before was late":                 {time.Hour + 2*time.Second, time.Second, false},
+		"it began a second ago":                      {time.Second, 2 * time.Second, true},
+		"it began, and is older than the one before": {2 * time.Hour, 3 * time.Hour, true},
+	} {
+		earlier, now := busy()
+		earlier.PID, now.PID = 0, 0
+		now.Uptime, now.asked, now.Time = tt.uptime, earlier.Time.Add(tt.away), earlier.Time.Add(tt.away+time.Minute)
+		i := between(earlier, now)
+		calls, length := uint64(1000), tt.uptime-time.Hour
+		if tt.want {
+			calls, length = 1500, tt.uptime
+		}
+		if i.Restarted != tt.want || i.Length != length || i.Calls != calls {
+			t.Errorf("%s: %v, %v, %d calls", name, i.Restarted, i.Length, i.Calls)
+		}
+	}
+}
+
 const wide = ` credrpc top  /run/hello/control                      pid 42  up 1h0m  12:00:02 
 calls/s    500.0  total 1500  answered 450.0  failed 10.0  dropped 2.50
 latency    p50 2.00ms  p99 2.00ms  p99.9 2.00ms  mean 12.0µs
@@ -118,6 +144,10 @@ func TestViewFits(t *testing.T) {
 	states := map[string]*model{"first": testModel(nil), "busy": testModel(between(busy()))}
 	states["gone"] = testModel(between(busy()))
 	states["gone"].failure = "client: connect /run/hello/control: no such file or directory"
+	states["metrics"] = testModel(between(busy()))
+	states["metrics"].interval.Missing = []string{"pid", "users"}
+	states["sockets"] = testModel(between(busy()))
+	states["sockets"].interval.Sockets = []Socket{{Socket: "/run/a", Calls: 600}, {Socket: "/run/b", Calls: 400}}
 	states["paused"] = testModel(between(busy()))
 	states["paused"].paused = true
 	for name, m := range states {
@@ -134,6 +164,26 @@ func TestViewFits(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestViewMissing shows dashes for what metrics do not tell, and no number.
+func TestViewMissing(t *testing.T) {
+	earlier, now := busy()
+	now.missing = []string{"pid", "users", "cpu_ns", "process.cpu_ns", "process.heap_bytes"}
+	now.PID, earlier.PID = 0, 0
+	m := testModel(between(earlier, now))
+	var text strings.Builder
+	for _, r := range m.view(80, 24) {
+		text.WriteString(r.text + "\n")
+	}
+	for _, want := range []string{"control                              up 1h0m  12:00:02 \n", "cpu        -  heap -  in/s 20 KiB", "users      metrics do not say who calls", "q quit   p pause   every 1s\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("%q is missing in\n%s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "UID") || strings.Contains(text.String(), "pid") {
+		t.Errorf("there is what is not known in\n%s", text.String())
 	}
 }
 
