@@ -85,10 +85,16 @@ func (l *loop) conclude(c *conn, o Outcome, r Reason) {
 
 // report tells whoever wants to know what has become of c.
 func (l *loop) report(c *conn, o Outcome, r Reason) {
-	if l.run.observed {
+	switch {
+	case l.run.tellEnd != nil:
 		l.observe(c.record(o, r))
+	case l.latency != nil: // which most servers have, and need no record for
+		l.measure(o, c.age())
 	}
 }
+
+// age returns the time since c was accepted.
+func (c *conn) age() time.Duration { return time.Duration(c.loop.run.now() - c.accepted) }
 
 // record returns what c is at its end.
 func (c *conn) record(o Outcome, r Reason) CallRecord {
@@ -100,21 +106,26 @@ func (c *conn) record(o Outcome, r Reason) CallRecord {
 		Reason:   r,
 		BytesIn:  c.decoder.Received(),
 		BytesOut: int(c.moved),
-		Duration: time.Duration(c.loop.run.now() - c.accepted),
+		Duration: c.age(),
 	}
 }
 
 // observe passes a call's end on.
 func (l *loop) observe(r CallRecord) {
-	if l.latency != nil && (r.Outcome == OutcomeAnswered || r.Outcome == OutcomeFailed) {
-		l.latency.add(r.Duration)
-	}
+	l.measure(r.Outcome, r.Duration)
 	switch {
 	case l.run.tellEnd == nil:
 	case l.run.stopping.Load():
 		l.run.tellAside(r)
 	default:
 		l.run.tell(r)
+	}
+}
+
+// measure counts how long a call took, if that is asked for and it was answered.
+func (l *loop) measure(o Outcome, took time.Duration) {
+	if l.latency != nil && (o == OutcomeAnswered || o == OutcomeFailed) {
+		l.latency.add(took)
 	}
 }
 
