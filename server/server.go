@@ -47,7 +47,8 @@ type Server struct {
 
 	// HandlerOnLoop promises that the handler never blocks and is quick. It
 	// then runs on the event loop without an overseer, and holds up every call
-	// while it runs.
+	// while it runs, and the end of the stream of up to sixteen that have their
+	// answer.
 	HandlerOnLoop bool
 
 	// Loops is the number of event loops that share the listener. Those beyond
