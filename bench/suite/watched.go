@@ -34,6 +34,7 @@ func watchedServers() []watchedServer {
 	return []watchedServer{
 		{"plain", "", "package server, nobody looks on"},
 		{"plain-again", "plain", "the same"},
+		{"durations", "plain", "metrics are on and nobody asks for them: durations are measured"},
 		{"metrics", "plain", "durations are measured, metrics are asked for ten times a second"},
 		{"flooded", "", "with rules, while a user whom they deny floods it"},
 		{"flooded-again", "flooded", "the same"},
@@ -91,7 +92,7 @@ func (b *Bench) watchedVariants(c WatchedConfig, r *report.Report) (plain, flood
 	for _, s := range watchedServers() {
 		v := eventloopVariant(Eventloop, c.Loops).called(s.name, s.against)
 		switch s.name {
-		case "metrics":
+		case "durations", "metrics":
 			plain = append(plain, v.with("--metrics"))
 		case "plain", "plain-again":
 			plain = append(plain, v)

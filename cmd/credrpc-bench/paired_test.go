@@ -108,7 +108,7 @@ func TestWatched(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	checkGone(t, dir)
-	want := []string{"plain", "plain-again", "metrics"}
+	want := []string{"plain", "plain-again", "durations", "metrics"}
 	if os.Getuid() == 0 {
 		want = append(want, "flooded", "flooded-again", "flooded-audit")
 	}

@@ -33,12 +33,13 @@ func (c *watchedCommand) Validate() error {
 // Help describes what is measured.
 func (c *watchedCommand) Help() string {
 	return `Servers that differ in who looks on have the same loads in turn. Metrics are asked for
-every tenth of a second; the records of the audit log are of one user, who is denied and
+every tenth of a second, or not at all ("durations"); the records of the audit log are of one user, who is denied and
 floods the server, and the calls that are counted are of another. That part needs root.
 
 What is wanted of a quiet machine:
 
-    credrpc-bench watched --fail-if 'metrics.throughput < 0.99 * plain.throughput' \
+    credrpc-bench watched --fail-if 'durations.throughput < 0.99 * plain.throughput' \
+        --fail-if 'metrics.throughput < 0.99 * plain.throughput' \
         --fail-if 'flooded-audit.throughput < 0.95 * flooded.throughput'`
 }
 
