@@ -47,7 +47,7 @@ type Server struct {
 
 	// HandlerOnLoop promises that the handler never blocks and is quick. It
 	// then runs on the event loop without an overseer, and holds up every call
-	// while it runs.
+	// while it runs. Before Linux 6.16 it runs beside the loop all the same.
 	HandlerOnLoop bool
 
 	// Loops is the number of event loops that share the listener. Those beyond
