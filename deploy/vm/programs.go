@@ -43,7 +43,7 @@ var programs = []program{
 	{
 		dir: "sandbox", time: 2 * time.Minute,
 		skipped: map[string]string{"TestPaths": "it is about Landlock of Linux 6.2 and newer", "TestCgo": "it is built without cgo"},
-		leftOut: map[string]string{"TestCore": noGo},
+		leftOut: map[string]string{"TestCore": noGo, "TestNothingRefused": slow},
 	},
 	{dir: "internal/program", time: 4 * time.Minute},
 	{dir: "internal/ipcserver", time: 5 * time.Minute, leftOut: map[string]string{"TestBeyondThousand": slow}},
