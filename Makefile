@@ -1,5 +1,5 @@
 # What "go run" and "go test" do not do by themselves.
-.PHONY: all build test check bench release packages release-check clean
+.PHONY: all build test check vm-check bench release packages release-check clean
 
 all: build
 
@@ -12,6 +12,9 @@ test: # what the README says
 
 check: # all that must hold before a change lands; as root, and installs Debian packages
 	.ci/run
+
+vm-check: # on Debian's kernel and systemd, with AppArmor, in qemu; as root, half an hour
+	go run ./deploy/vm
 
 bench: # the quick comparison, and its result for docs/
 	go run ./cmd/credrpc-bench --json bench/results/quick.json

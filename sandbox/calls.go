@@ -168,6 +168,11 @@ func ownConditions() []seccomp.NameWithConditions {
 	for _, command := range fcntlCommands {
 		conditions = append(conditions, when("fcntl", is(1, seccomp.Equal, command)))
 	}
+	// How much a socket holds that was not received, or not read by its peer: what the server
+	// counts as its user's (server/close.go, server/unread.go).
+	for _, request := range []uint64{unix.SIOCINQ, unix.SIOCOUTQ} {
+		conditions = append(conditions, when("ioctl", is(1, seccomp.Equal, request)))
+	}
 	return conditions
 }
 

@@ -80,8 +80,10 @@ func TestNothingRefused(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	later := client.Client{Path: path}
-	if _, err := later.Call(ctx, []byte("x")); err != nil {
-		t.Error(err)
+	for _, size := range []int{1, 100_000} { // large answers are followed until they are read
+		if _, err := later.Call(ctx, make([]byte, size)); err != nil {
+			t.Error(err)
+		}
 	}
 	time.AfterFunc(100*time.Millisecond, func() { c.Write([]byte("b")) })
 	if err := a.end(); err != nil {

@@ -66,12 +66,19 @@ func (l *loop) giveUp(c *conn, r Reason) {
 // close1 closes c and ends its call. Closing may take as long as the caller
 // likes if it has passed descriptors that nobody has received. That is then for
 // a goroutine of its own; the call stays in flight until it has ended, so that
-// there are no more of them than calls.
+// there are no more of them than calls. Where nothing of the kind is there the place
+// is free at once: the caller may know already that the call is over, and come again.
 func (l *loop) close1(c *conn) {
 	if c.mode == sys.Raw {
 		sys.Close(c.fd, sys.Raw)
 		l.run.leave(c)
 		l.recycle(c)
+		return
+	}
+	if n, errno := sys.Deafen(c.fd); n == 0 && errno == 0 {
+		l.run.lingering.Add(1) // first, for Shutdown to see the one or the other
+		l.run.leave(c)
+		l.endLingering(c)
 		return
 	}
 	go func() {

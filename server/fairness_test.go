@@ -146,7 +146,7 @@ func TestFairnessOfUsers(t *testing.T) {
 		})}
 	path := publicPath(t)
 	startAt(t, srv, path)
-	eventually(t, "the first probe is gone", func() bool { return srv.Stats().InFlight == 0 })
+	probeGone(t, srv)
 	// Half is for whoever comes first; then the second user has a sixth of the
 	// other half, and each further one the least that there is.
 	for i, want := range []int64{8, 9, 10, 11, 12, 13, 14, 15, 16, 16} {

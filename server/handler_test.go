@@ -131,7 +131,7 @@ func TestBlockingHandlers(t *testing.T) {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
-	if s := srv.Stats(); s.InFlight != blocked || s.Deposed == 0 {
+	if s := srv.Stats(); s.InFlight != blocked || s.Deposed == 0 && !yields(srv) {
 		t.Errorf("in flight %d, deposed %d", s.InFlight, s.Deposed)
 	}
 	close(leave)

@@ -46,7 +46,7 @@ func TestWarinessEndsWithinABatch(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	if s := srv.Stats(); s.Deposed == 0 {
+	if s := srv.Stats(); s.Deposed == 0 && !yields(srv) {
 		t.Error("no leader was deposed: the test has tested nothing")
 	}
 }

@@ -78,7 +78,7 @@ func TestMaxCalls(t *testing.T) {
 				return dst, nil
 			})
 			path := start(t, srv)
-			eventually(t, "the first probe is gone", func() bool { return srv.Stats().InFlight == 0 })
+			probeGone(t, srv)
 			var inside []net.Conn
 			for range 3 {
 				c := dial(t, path)

@@ -48,7 +48,7 @@ type Server struct {
 	// HandlerOnLoop promises that the handler never blocks and is quick. It
 	// then runs on the event loop without an overseer, and holds up every call
 	// while it runs, and the end of the stream of up to sixteen that have their
-	// answer.
+	// answer. Before Linux 6.16 it runs beside the loop all the same.
 	HandlerOnLoop bool
 
 	// Loops is the number of event loops that share the listener. Those beyond

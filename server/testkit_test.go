@@ -13,6 +13,8 @@ import (
 
 	"credrpc/frame"
 	"credrpc/internal/leak"
+	"credrpc/internal/listen"
+	"credrpc/internal/sys"
 )
 
 // TestMain fails if a test leaves a goroutine or a descriptor behind.
@@ -43,6 +45,28 @@ func startAt(t testing.TB, srv *Server, path string) {
 	awaitListening(t, path, served)
 	t.Cleanup(func() { stop(t, srv, served) })
 	eventually(t, "it serves", func() bool { return running(srv) != nil }) // after it listens
+}
+
+// startYielding is start as before Linux 6.16, where callers can pass descriptors: what is
+// done about that does not need such a kernel.
+func startYielding(t testing.TB, srv *Server) (path string) {
+	t.Helper()
+	path = socketPath(t)
+	lim, err := srv.prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := newListener(path, listen.Options{Mode: 0o600}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.mode = sys.Yield
+	served := make(chan error, 1)
+	go func() { served <- srv.serve(ln, lim) }()
+	awaitListening(t, path, served)
+	t.Cleanup(func() { stop(t, srv, served) })
+	eventually(t, "it serves", func() bool { return running(srv) != nil })
+	return path
 }
 
 func stop(t testing.TB, srv *Server, served <-chan error) {
@@ -85,6 +109,16 @@ func awaitListening(t testing.TB, path string, served chan error) {
 	}
 	t.Fatalf("nobody listens at %s", path)
 }
+
+// probeGone waits for the end of the connection by which awaitListening has found out.
+func probeGone(t testing.TB, srv *Server) {
+	t.Helper()
+	eventually(t, "the first probe is gone", func() bool { s := srv.Stats(); return s.Empty == 1 && s.InFlight == 0 })
+}
+
+// yields reports whether callers can pass descriptors to srv, as everywhere before Linux
+// 6.16: a leader then gives up its lead before it receives from one, whoever the handler is.
+func yields(srv *Server) bool { return running(srv).ln.mode == sys.Yield }
 
 // socketPath returns a path that fits into an address.
 func socketPath(t testing.TB) string {

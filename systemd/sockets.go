@@ -29,6 +29,13 @@ func Sockets() ([]Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("systemd: %w", err)
 	}
+	// All are looked at before the first is made a listener, which takes a new descriptor:
+	// it could be one that is missing.
+	for _, p := range passed {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("systemd: %w", err)
+		}
+	}
 	sockets := make([]Socket, 0, len(passed))
 	for _, p := range passed {
 		l, err := listener(p)
@@ -43,16 +50,14 @@ func Sockets() ([]Socket, error) {
 	return sockets, nil
 }
 
-// listener makes a listener of p, whose descriptor it closes.
+// listener makes a listener of p, which Check has found to be one, and closes its
+// descriptor.
 func listener(p listen.Passed) (*net.UnixListener, error) {
-	if err := p.Check(); err != nil {
-		return nil, err
-	}
 	file := os.NewFile(uintptr(p.FD), p.Name)
 	defer file.Close()
 	l, err := net.FileListener(file)
 	if err != nil {
 		return nil, fmt.Errorf("descriptor %d, %.80q: %w", p.FD, p.Name, err)
 	}
-	return l.(*net.UnixListener), nil // Check has seen that it is one
+	return l.(*net.UnixListener), nil
 }

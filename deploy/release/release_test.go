@@ -227,6 +227,7 @@ func TestDebContents(t *testing.T) {
 			"/usr/share/man/man1/credrpc-takeown.1.gz":                  file,
 			"/usr/share/man/man8/credrpc-chownd.8.gz":                   file,
 			"/usr/lib/tmpfiles.d/credrpc-chown.conf":                    file,
+			"/usr/lib/sysusers.d/credrpc-chown.conf":                    file,
 			"/usr/lib/systemd/system/credrpc-chown.socket":              file,
 			"/usr/lib/systemd/system/credrpc-chown.service":             file,
 			"/etc/apparmor.d/credrpc-chownd":                            file,

@@ -95,6 +95,19 @@ func ShutdownWrite(fd int) unix.Errno {
 	return errno
 }
 
+// Deafen has the AF_UNIX stream socket fd take nothing more, and returns how many bytes
+// it has that were not received. If there are none, its close drops no descriptors that
+// the peer has passed: sends have failed since. See shutdown(2), SHUT_RD, and SIOCINQ in
+// the kernel's net/unix/af_unix.c.
+func Deafen(fd int) (n int, errno unix.Errno) {
+	if _, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RD, 0); errno != 0 {
+		return 0, errno
+	}
+	var held int32
+	_, _, errno = unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&held)))
+	return int(held), errno
+}
+
 // Unread returns how many bytes the kernel holds of what was written to the AF_UNIX
 // socket fd and its peer has not read, the kernel's own included. It is 0 once the
 // peer has closed. See SIOCOUTQ in the kernel's net/unix/af_unix.c.

@@ -84,4 +84,4 @@ dpkg -r credrpc credrpc-chown
 [ -e /etc/apparmor.d/credrpc-chownd ] || fail "configuration is gone before purge"
 getent passwd credrpc || fail "user is gone before purge"
 dpkg --purge credrpc credrpc-chown
-! getent passwd credrpc || fail "user is left"
+! getent passwd credrpc credrpc-chown || fail "users are left"

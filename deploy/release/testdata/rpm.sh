@@ -10,3 +10,4 @@ rpm -U --nodeps --replacepkgs /packages/*.rpm
 [ "$(systemctl is-enabled credrpc-chown.socket)" = enabled ] || fail "an update disables the socket"
 rpm -e credrpc credrpc-chown
 userdel credrpc # rpm leaves users
+userdel credrpc-chown

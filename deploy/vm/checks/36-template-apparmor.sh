@@ -1,0 +1,2 @@
+# the normal work of credrpc@whoami has caused no DENIED
+! denied credrpc || fail "its normal work is denied"
