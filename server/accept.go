@@ -85,6 +85,7 @@ func (w *worker) accept() backlogState {
 			return backlogBlocked
 		}
 		w.tick()
+		w.closeLate()
 		w.busy = !l.noteCaller(w.now)
 		l.count.accepted.Add(1)
 		if c := w.admit(fd); c != nil {

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"time"
+
 	"credrpc/frame"
 	"credrpc/internal/sys"
 )
@@ -100,21 +102,37 @@ func (l *loop) recycle(c *conn) {
 // to the end of the stream.
 const doneBatch = 16
 
+// doneFor is how old the first of them may be when another call begins. A batch of quick
+// calls takes 130 µs. Where handlers take longer, nobody waits for more than one of
+// others after his own.
+const doneFor = 200 * time.Microsecond
+
 // A done holds the descriptors of connections that are answered and not closed yet: one
 // system call for several of them is cheaper than one for each.
 type done struct {
-	fds [doneBatch]int
-	n   int
+	fds   [doneBatch]int
+	n     int
+	since int64 // when the first of these calls began, on the server's clock
 }
 
 // endLater ends c, which is answered, but for its descriptor.
 func (w *worker) endLater(c *conn) {
+	if w.done.n == 0 {
+		w.done.since = w.now
+	}
 	w.done.fds[w.done.n] = c.fd
 	w.done.n++
 	l := c.loop
 	l.run.leave(c)
 	l.run.conns.Put(c)
 	if w.done.n == doneBatch {
+		w.closeDone()
+	}
+}
+
+// closeLate is closeDone before another call, if that could keep callers for long.
+func (w *worker) closeLate() {
+	if w.done.n > 0 && w.now-w.done.since > int64(doneFor) {
 		w.closeDone()
 	}
 }

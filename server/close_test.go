@@ -2,10 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"credrpc/accessdb"
+	"credrpc/internal/sys"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,6 +91,88 @@ func TestClosedWhileOthersBlock(t *testing.T) {
 		quick.Wait() // which has read to the end
 	}
 	eventually(t, "all block", func() bool { return blocked.Load() == rounds })
+}
+
+// TestClosedBeforeNext has a call on the loop begin after one that took long. The caller
+// of that finds the end of the stream while the next handler runs.
+func TestClosedBeforeNext(t *testing.T) {
+	hold, held, closed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	srv := &Server{Loops: 1, HandlerOnLoop: true, Handler: HandlerFunc(func(_ context.Context, dst []byte, call *Call) ([]byte, error) {
+		switch string(call.Payload) {
+		case "hold":
+			close(held)
+			<-hold
+		case "long":
+			time.Sleep(2 * doneFor)
+		case "next":
+			select {
+			case <-closed:
+			case <-time.After(patience / 4):
+				return nil, errors.New("the caller before still waits")
+			}
+		}
+		return append(dst, call.Payload...), nil
+	})}
+	path := start(t, srv)
+	var conns []*net.UnixConn
+	for _, payload := range []string{"hold", "first", "long", "next"} { // the first one may count as coming after a pause
+		c := dial(t, path)
+		if _, err := c.Write(request([]byte(payload))); err != nil {
+			t.Fatal(err)
+		}
+		if conns = append(conns, c); payload == "hold" {
+			<-held
+		}
+	}
+	close(hold)
+	for _, c := range conns[:3] {
+		if got, err := response(c); err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	close(closed)
+	if got, err := response(conns[3]); err != nil || string(got) != "next" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestClosedBeforeYield has a worker go on with a connection whose caller may have passed
+// descriptors, and so can hold the worker outside any handler, where nobody deposes it:
+// what it has answered is closed before.
+func TestClosedBeforeYield(t *testing.T) {
+	done, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, open := false, false
+	srv := &Server{Loops: 1, Handler: echo, Access: checkFunc(func(uint32, uint32) (accessdb.Result, error) {
+		if asked {
+			_, err := unix.FcntlInt(uintptr(done), unix.F_GETFD, 0)
+			open = err == nil
+		}
+		return accessdb.Result{Decision: accessdb.Deny}, nil
+	})}
+	start(t, srv)
+	run := running(srv)
+	eventually(t, "what start has sent is over", func() bool { s := srv.Stats(); return s.Accepted == 1 && s.InFlight == 0 })
+	l := run.loops[0]
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(pair[1])
+	c := &conn{loop: l, fd: pair[0], heapIndex: -1, mode: sys.Yield, state: delayed}
+	c.account, _ = run.enter(0)
+	l.count.accepted.Add(1)
+	asked = true
+	w := &worker{run: run, loop: l}
+	w.done.fds[0], w.done.n, w.done.since = done, 1, run.now()
+	l.pushReady(c)
+	w.runReady()
+	if open {
+		t.Error("the answered connection is open")
+	}
+	eventually(t, "it is refused", func() bool { return run.lingering.Load() == 0 })
 }
 
 // TestDescriptorsRunOut has a server on the loop run out of descriptors while those of

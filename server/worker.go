@@ -221,7 +221,9 @@ func (w *worker) runReady() {
 	for c := l.popReady(); c != nil; c = l.popReady() {
 		w.run.summon(l)
 		w.tick() // the one before may have taken long
+		w.closeLate()
 		if c.mode == sys.Yield {
+			w.closeDone() // the next system call may take as long as the caller likes
 			w.proceed(c)
 		} else {
 			w.dispatch(c, c.kept())
