@@ -137,14 +137,17 @@ func (w *worker) closeLate() {
 	}
 }
 
-// closeDone closes what endLater has left open. Descriptors that follow each other, as
-// those of fresh connections do, take one system call.
-func (w *worker) closeDone() {
-	if w.done.n == 0 {
+// closeDone closes what endLater has left open.
+func (w *worker) closeDone() { w.done.close(w.run) }
+
+// close closes the descriptors in d. Those that follow each other, as those of fresh
+// connections do, take one system call.
+func (d *done) close(run *serving) {
+	if d.n == 0 {
 		return
 	}
-	fds := w.done.fds[:w.done.n]
-	w.done.n = 0
+	fds := d.fds[:d.n]
+	d.n = 0
 	for len(fds) > 0 {
 		n := 1
 		for n < len(fds) && fds[n] == fds[0]+n {
@@ -157,7 +160,7 @@ func (w *worker) closeDone() {
 		}
 		fds = fds[n:]
 	}
-	w.run.madeRoom()
+	run.madeRoom()
 }
 
 // hangUp tells the caller of an abandoned call an error and closes the connection, or

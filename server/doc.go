@@ -23,9 +23,9 @@
 // Reading is tried at once after accepting: the request is nearly always there,
 // and a call then costs five system calls: accept4, getsockopt, recvmsg, sendto,
 // close. While more callers wait, answered connections are closed together, up to
-// sixteen with one close_range (close.go), so that a call costs little more than four.
-// Only a connection that has to wait, for more of a request or for room
-// for an answer, is parked: it enters epoll and gets a deadline (park.go). As
+// sixteen with one close_range (close.go; from Linux 6.16 on), so that a call costs
+// little more than four. Only a connection that has to wait, for more of a request or
+// for room for an answer, is parked: it enters epoll and gets a deadline (park.go). As
 // long as none is, the leader waits for the listener with poll(2), which costs
 // less; one connection on which nothing has arrived yet may wait with it for a
 // millisecond before it is parked. While calls come every few microseconds the

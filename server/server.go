@@ -78,7 +78,7 @@ type Server struct {
 	MaxRequest, MaxResponse uint32
 
 	// MaxCalls is the most calls in flight, from accepting a connection to
-	// closing it. 0 is 4096. Half of them are for whoever comes first; of the other
+	// its answer, or to closing it without one. 0 is 4096. Half of them are for whoever comes first; of the other
 	// half, one of n users with calls in flight can always have 1/(n*(n+1)), and at
 	// least one call while there is room, whatever the others hold. On top of them
 	// one place for every 64, and at least one, is reserved for root and the

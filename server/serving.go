@@ -121,7 +121,7 @@ func newServing(srv *Server, lim limits, ln *listener) (*serving, error) {
 func (s *serving) checkDescriptors() {
 	var limit unix.Rlimit
 	const others = 64 // loops, files of the program
-	need := uint64(s.limits.maxCalls + reservedCalls(s.limits.maxCalls) + maxLingering + others)
+	need := uint64(s.limits.maxCalls + reservedCalls(s.limits.maxCalls) + maxLingering + doneBatch*s.limits.loops + others)
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < need {
 		s.log.Warn("RLIMIT_NOFILE is below what MaxCalls may need", "limit", limit.Cur, "need", need)
 	}

@@ -54,7 +54,8 @@ func (t *watch) claim(w *worker, turn uint64) (claimed bool) {
 	}
 	// w waits in end for mu as soon as its handler returns.
 	c, l := w.conn, w.loop
-	w.closeDone() // not for as long as the handler takes
+	late := w.done // not to be kept open for as long as the handler takes
+	w.done.n = 0
 	c.worker, c.holders = w, 0
 	l.unregister(c)
 	deposed := w.leading && !t.run.limits.onLoop
@@ -72,6 +73,7 @@ func (t *watch) claim(w *worker, turn uint64) (claimed bool) {
 		a = t.abandonLocked(c, context.Canceled)
 	}
 	t.mu.Unlock()
+	late.close(t.run)
 	if deposed {
 		t.run.beWary()
 		t.run.summon(l)
