@@ -38,7 +38,7 @@ type exchange struct {
 	alone bool      // no other call was in flight at the beginning
 	waits *waits    // of the client's calls that were alone
 	sent  time.Time // when the request was sent, if alone
-	tries int       // to receive, with others waiting, that the poller was put off for
+	tries int       // to receive, if not alone, before the poller waits
 
 	disarm func() bool // keeps the context from ending file; nil if it cannot
 
