@@ -38,6 +38,7 @@ type exchange struct {
 	alone bool      // no other call was in flight at the beginning
 	waits *waits    // of the client's calls that were alone
 	sent  time.Time // when the request was sent, if alone
+	tries int       // to receive, if not alone, before the poller waits
 
 	disarm func() bool // keeps the context from ending file; nil if it cannot
 
@@ -53,7 +54,7 @@ type exchange struct {
 
 // begin makes x the exchange of a new call, without a descriptor.
 func (x *exchange) begin(c *Client, alone bool) {
-	x.path, x.fd, x.waits, x.alone = c.Path, -1, &c.waits, alone
+	x.path, x.fd, x.waits, x.alone, x.tries = c.Path, -1, &c.waits, alone, 0
 }
 
 // send writes the request, or starts sendRest for what does not fit into the
@@ -204,6 +205,14 @@ func (x *exchange) read(ctx context.Context, p []byte) (int, error) {
 func (x *exchange) yield() (more bool) {
 	if !x.alone {
 		runtime.Gosched()
+		if x.tries++; x.tries == 1 {
+			return true
+		}
+		if x.waits.mayYield() {
+			began := time.Now()
+			sys.YieldProcessor()
+			x.waits.noteYield(began, time.Since(began))
+		}
 		return false
 	}
 	if x.waits.long() || time.Since(x.sent) > spinFor {

@@ -27,16 +27,9 @@
 //
 // # Callers
 //
-// [Run] makes closed-loop load: callers, each a goroutine, that share
-// connections, each made and used once before the clock starts. They use the
-// systems' own clients, and garbage is collected as ever, so a caller costs what
-// one would cost in a program. [Credrpc] does the same with package client, whose
-// every call is a connection: that compares like with like, while the load
-// generator of package load does less than any client could.
-//
-// Calls of a warm-up are made and not counted. If a run is interrupted callers begin
-// no more calls, and those in flight have two seconds to be answered.
-//
-// Payloads of 9 bytes and more carry the numbers of the caller and the call, and
-// every answer is compared with its request.
+// [Run] makes closed-loop load with the systems' own clients (package callers):
+// connections that callers share, each made and used once before the clock starts.
+// [Credrpc] does the same with package client, whose every call is a connection: that
+// compares like with like, while the load generator of package load does less than any
+// client could.
 package peers

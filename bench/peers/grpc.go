@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"credrpc/bench/callers"
+
 	"credrpc/bench/load"
 
 	"google.golang.org/grpc"
@@ -73,7 +75,7 @@ func (peerCredentials) OverrideServerName(string) error { return nil }
 
 type grpcConn struct{ *grpc.ClientConn }
 
-func dialGRPC(path string) (conn, error) {
+func dialGRPC(path string) (callers.Conn, error) {
 	dialer := func(ctx context.Context, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
@@ -87,7 +89,7 @@ func dialGRPC(path string) (conn, error) {
 	return grpcConn{c}, nil
 }
 
-func (c grpcConn) echo(ctx context.Context, payload []byte) ([]byte, error) {
+func (c grpcConn) Echo(ctx context.Context, payload []byte) ([]byte, error) {
 	var answer wrapperspb.BytesValue
 	err := c.Invoke(ctx, "/"+service+"/"+method, wrapperspb.Bytes(payload), &answer)
 	return answer.GetValue(), err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/rpc"
+
+	"credrpc/bench/callers"
 )
 
 // An echoService is what package rpc calls.
@@ -37,7 +39,7 @@ func serveNetRPC(ctx context.Context, listener net.Listener) error {
 
 type netrpcConn struct{ *rpc.Client }
 
-func dialNetRPC(path string) (conn, error) {
+func dialNetRPC(path string) (callers.Conn, error) {
 	client, err := rpc.Dial("unix", path)
 	if err != nil {
 		return nil, err
@@ -45,8 +47,8 @@ func dialNetRPC(path string) (conn, error) {
 	return netrpcConn{client}, nil
 }
 
-// echo ignores ctx, as package rpc does: closing the connection ends the call.
-func (c netrpcConn) echo(_ context.Context, payload []byte) ([]byte, error) {
+// Echo ignores ctx, as package rpc does: closing the connection ends the call.
+func (c netrpcConn) Echo(_ context.Context, payload []byte) ([]byte, error) {
 	var answer []byte
 	err := c.Call("Echo.Echo", payload, &answer)
 	return answer, err

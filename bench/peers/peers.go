@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 
+	"credrpc/bench/callers"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -57,15 +59,8 @@ func Serve(ctx context.Context, system, path string) error {
 	return err
 }
 
-// A conn is what callers call. It is safe for concurrent use.
-type conn interface {
-	// echo sends payload and returns the answer, which does not overlap it.
-	echo(ctx context.Context, payload []byte) ([]byte, error)
-	Close() error
-}
-
 // dial returns a connection, which may not be made before the first call.
-func dial(system, path string) (conn, error) {
+func dial(system, path string) (callers.Conn, error) {
 	switch system {
 	case TTRPC:
 		return dialTTRPC(path)
@@ -74,7 +69,7 @@ func dial(system, path string) (conn, error) {
 	case NetRPC:
 		return dialNetRPC(path)
 	case Credrpc:
-		return dialCredrpc(path)
+		return callers.Client(path), nil
 	}
 	return nil, fmt.Errorf("%w: %q", ErrSystem, system)
 }

@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"credrpc/bench/callers"
 	"credrpc/bench/reference"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +72,7 @@ func serve(t *testing.T, system string) string {
 
 // short is a run that is long enough to make some calls.
 func short(system, path string) Config {
-	return Config{System: system, Path: path, Callers: 2, Payload: 32, Duration: 20 * time.Millisecond}
+	return Config{Config: callers.Config{Callers: 2, Payload: 32, Duration: 20 * time.Millisecond}, System: system, Path: path}
 }
 
 func TestRun(t *testing.T) {
@@ -114,7 +114,7 @@ func TestConnections(t *testing.T) {
 	for _, tt := range tests {
 		behind := serve(t, tt.system)
 		path, accepted := proxy(t, behind)
-		r, err := Run(t.Context(), Config{System: tt.system, Path: path, Callers: tt.callers, Connections: tt.asked, Payload: 32, Duration: 20 * time.Millisecond})
+		r, err := Run(t.Context(), Config{Config: callers.Config{Callers: tt.callers, Payload: 32, Duration: 20 * time.Millisecond}, System: tt.system, Path: path, Connections: tt.asked})
 		if err != nil || r.Errors() != 0 {
 			t.Fatalf("%+v: %v", tt, err)
 		}
@@ -184,57 +184,6 @@ func TestAnotherUserIsRefused(t *testing.T) {
 	}
 }
 
-// TestWrongAnswers has connections that lie, that fail, and that mix up callers.
-func TestWrongAnswers(t *testing.T) {
-	var last atomic.Pointer[[]byte]
-	tests := []struct {
-		name string
-		echo func([]byte) ([]byte, error)
-		want func(*caller) uint64
-	}{
-		{"right", func(p []byte) ([]byte, error) { return bytes.Clone(p), nil }, func(c *caller) uint64 { return c.counts.Calls }},
-		{"a bit is wrong", func(p []byte) ([]byte, error) { p = bytes.Clone(p); p[20] ^= 1; return p, nil }, func(c *caller) uint64 { return c.counts.Wrong }},
-		{"a byte is missing", func(p []byte) ([]byte, error) { return bytes.Clone(p[1:]), nil }, func(c *caller) uint64 { return c.counts.Wrong }},
-		{"the call before is answered", func(p []byte) ([]byte, error) {
-			now := bytes.Clone(p)
-			if before := last.Swap(&now); before != nil {
-				return *before, nil
-			}
-			return nil, nil
-		}, func(c *caller) uint64 { return c.counts.Wrong }},
-		{"an error", func([]byte) ([]byte, error) { return nil, errors.New("no") }, func(c *caller) uint64 { return c.counts.Failed }},
-	}
-	for _, tt := range tests {
-		callers := []*caller{newCaller(fake{tt.echo}, 0, 32), newCaller(fake{tt.echo}, 1, 32)}
-		for _, c := range callers {
-			c.run(t.Context(), t.Context(), time.Now(), 0, time.Millisecond)
-			if n := tt.want(c); n == 0 || n != c.counts.Calls+c.counts.Errors() || (c.firstFail == "") != (tt.name == "right") || c.kinds[c.firstFail] != c.counts.Errors() {
-				t.Errorf("%s: %+v %q", tt.name, c.counts, c.firstFail)
-			}
-		}
-	}
-	if a, b := newCaller(nil, 1, 32), newCaller(nil, 2, 32); a.number == b.number {
-		t.Error("two callers whose calls have the same numbers")
-	}
-}
-
-// A fake is a connection without a server.
-type fake struct {
-	answer func([]byte) ([]byte, error)
-}
-
-func (f fake) echo(_ context.Context, p []byte) ([]byte, error) { return f.answer(p) }
-func (fake) Close() error                                       { return nil }
-
-// TestGiveUp has a server that is gone: callers do not go on until the end.
-func TestGiveUp(t *testing.T) {
-	c := newCaller(fake{func([]byte) ([]byte, error) { return nil, errors.New("gone") }}, 0, 0)
-	c.run(t.Context(), t.Context(), time.Now(), 0, time.Hour)
-	if c.counts.Failed != giveUp {
-		t.Errorf("%+v", c.counts)
-	}
-}
-
 func TestConfigIsChecked(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s") // nobody listens
 	tests := []struct {
@@ -301,21 +250,6 @@ func TestWarmUp(t *testing.T) {
 	}
 }
 
-// TestWarmUpApart checks which calls of a caller count.
-func TestWarmUpApart(t *testing.T) {
-	made := uint64(0)
-	c := newCaller(fake{func(p []byte) ([]byte, error) {
-		if made++; made <= 3 {
-			time.Sleep(20 * time.Millisecond) // three calls begin before, at most
-		}
-		return bytes.Clone(p), nil
-	}}, 0, 32)
-	c.run(t.Context(), t.Context(), time.Now(), 30*time.Millisecond, 65*time.Millisecond)
-	if c.counts.Calls+1 > made || c.counts.Calls+3 < made || uint64(c.latency.TotalCount()) != c.counts.Calls {
-		t.Errorf("%d of %d calls count", c.counts.Calls, made)
-	}
-}
-
 // TestInterrupt ends runs before their time: with what there is, and in the warm-up.
 func TestInterrupt(t *testing.T) {
 	for _, system := range withServer {
@@ -324,8 +258,8 @@ func TestInterrupt(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			began, ended := false, false
 			time.AfterFunc(50*time.Millisecond, cancel)
-			config := Config{System: system, Path: path, Callers: 2, Payload: 32, Duration: time.Hour, WarmUp: warmUp,
-				Begin: func() { began = true }, End: func() { ended = true }}
+			config := Config{Config: callers.Config{Callers: 2, Payload: 32, Duration: time.Hour, WarmUp: warmUp,
+				Begin: func() { began = true }, End: func() { ended = true }}, System: system, Path: path}
 			r, err := Run(ctx, config)
 			if err != nil {
 				t.Fatalf("%s: %v", system, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"credrpc/bench/callers"
+
 	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -36,7 +38,7 @@ func serveTTRPC(ctx context.Context, listener net.Listener) error {
 
 type ttrpcConn struct{ *ttrpc.Client }
 
-func dialTTRPC(path string) (conn, error) {
+func dialTTRPC(path string) (callers.Conn, error) {
 	c, err := net.Dial("unix", path)
 	if err != nil {
 		return nil, err
@@ -44,7 +46,7 @@ func dialTTRPC(path string) (conn, error) {
 	return ttrpcConn{ttrpc.NewClient(c)}, nil
 }
 
-func (c ttrpcConn) echo(ctx context.Context, payload []byte) ([]byte, error) {
+func (c ttrpcConn) Echo(ctx context.Context, payload []byte) ([]byte, error) {
 	var answer wrapperspb.BytesValue
 	err := c.Call(ctx, service, method, wrapperspb.Bytes(payload), &answer)
 	return answer.GetValue(), err

@@ -44,6 +44,9 @@ func Figures() []Figure {
 		processorTime("cpu", (*Run).serverSeconds),
 		processorTime("user", func(r *Run) float64 { return r.ServerUserSeconds }),
 		processorTime("system", func(r *Run) float64 { return r.ServerSystemSeconds }),
+		Figure{Name: "callers.cpu", Quantity: Time, Unit: "µs a call", of: func(r *Run) (float64, bool) {
+			return r.CallersPerCall(), r.callersSeconds() > 0
+		}},
 		Figure{Name: "rss", Quantity: Memory, Unit: "bytes", of: (*Run).Resident},
 		Figure{Name: "errors", Quantity: Number, total: func(runs []Run) float64 { return float64(counts(runs).Errors()) }},
 		Figure{Name: "error_rate", Quantity: Number, total: func(runs []Run) float64 {

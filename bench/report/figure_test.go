@@ -27,9 +27,10 @@ func TestFigures(t *testing.T) {
 	full.Calls, full.Failed, full.Refused, full.CallsPerSecond = 90, 6, 4, 45
 	full.Latency, full.ServiceTime = load.Latency{P50: 1, P90: 2, P99: 3, P999: 4, Max: 5}, load.Latency{P50: 6, P90: 7, P99: 8, P999: 9, Max: 10}
 	full.Offered = &load.Offered{PerSecond: 50}
+	full.UserSeconds, full.SystemSeconds = 0.5, 1.5
 	want := map[string]float64{"throughput": 45, "offered": 50, "p50": 1, "p90": 2, "p99": 3, "p99.9": 4, "max": 5,
 		"service.p50": 6, "service.p90": 7, "service.p99": 8, "service.p99.9": 9, "service.max": 10,
-		"cpu": 10_000, "user": 2500, "system": 7500, "rss": 1 << 20, "errors": 10, "error_rate": 0.1}
+		"cpu": 10_000, "user": 2500, "system": 7500, "callers.cpu": 20_000, "rss": 1 << 20, "errors": 10, "error_rate": 0.1}
 	empty := map[string]bool{"throughput": true, "max": true, "service.max": true, "errors": true, "error_rate": true}
 	for _, f := range Figures() {
 		if got, ok := f.Of(&full); !ok || got != want[f.Name] {

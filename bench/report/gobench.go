@@ -15,7 +15,7 @@ import (
 //	BenchmarkQuick/server=eventloop/load=t64-2  11021  18180 ns/op  55004 calls/s  2059000 p99-ns
 //
 // ns/op is the time of the run by its calls. Names of figures are those of [Figures];
-// cpu, user, system and rss are the server's. Runs in which nothing was answered
+// cpu, user, system and rss are the server's, callers.cpu not. Runs in which nothing was answered
 // are left out: they have no time of a call. See
 // https://go.dev/design/14313-benchmark-format.
 func (f *File) WriteGoBench(w io.Writer) error {
@@ -55,7 +55,11 @@ func (r *Report) writeRun(b *strings.Builder, run *Run) {
 		case "µs":
 			fmt.Fprintf(b, " %.0f %s-ns", value*1e3, f.Name)
 		case "µs a call":
-			fmt.Fprintf(b, " %.1f server-%s-ns/op", value*1e3, f.Name)
+			whose := "server-"
+			if strings.HasPrefix(f.Name, "callers.") {
+				whose = ""
+			}
+			fmt.Fprintf(b, " %.1f %s%s-ns/op", value*1e3, whose, f.Name)
 		case "bytes":
 			fmt.Fprintf(b, " %.0f server-%s-bytes", value, f.Name)
 		case "calls/s":

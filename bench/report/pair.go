@@ -31,6 +31,10 @@ type Pair struct {
 	// Processor time of the server a call less that of the other, in
 	// microseconds.
 	ServerMore *Interval `json:"server_us_per_call_more"`
+
+	// Processor time of the callers a call, in microseconds, and by that of the other's.
+	CallersPerCall *Spread   `json:"generator_us_per_call,omitempty"`
+	CallersCPU     *Interval `json:"generator_cpu_ratio,omitempty"`
 }
 
 // Pair compares the runs of a server under a load with those of another, or with
@@ -58,6 +62,8 @@ func newPair(at Point, server, against string, under map[string][]Run) (*Pair, e
 		P99:            RatioOf(byRound(known(runs, p99), others, p99, divided)),
 		CPU:            RatioOf(byRound(known(runs, (*Run).ServerPerCall), others, (*Run).ServerPerCall, divided)),
 		ServerMore:     DifferenceOf(byRound(known(runs, (*Run).ServerPerCall), others, (*Run).ServerPerCall, less)),
+		CallersPerCall: SpreadOf(figures(runs, (*Run).CallersPerCall)),
+		CallersCPU:     RatioOf(byRound(known(runs, (*Run).CallersPerCall), others, (*Run).CallersPerCall, divided)),
 	}
 	var all *hdrhistogram.Histogram
 	for i := range runs {

@@ -134,7 +134,7 @@ func (r *Run) Judge(serverCores, machineCores int) Bottleneck {
 		return BoundByGenerator
 	case share(r.serverSeconds(), serverCores) >= busyShare:
 		return BoundByServer
-	case share(r.UserSeconds+r.SystemSeconds, r.Callers) >= busyShare:
+	case share(r.callersSeconds(), r.Callers) >= busyShare:
 		return BoundByGenerator
 	case r.MachineIdleSeconds <= idleShare*(r.MachineBusySeconds+r.MachineIdleSeconds):
 		return BoundByCores
@@ -166,7 +166,7 @@ func (r *Run) serverSeconds() float64 { return r.ServerUserSeconds + r.ServerSys
 // othersSeconds is the processor time of everything but the server and the load
 // generator.
 func (r *Run) othersSeconds() float64 {
-	return max(0, r.MachineBusySeconds-r.serverSeconds()-r.UserSeconds-r.SystemSeconds)
+	return max(0, r.MachineBusySeconds-r.serverSeconds()-r.callersSeconds())
 }
 
 // microsecondsPerCall is seconds divided by the calls of the run, in
@@ -181,6 +181,12 @@ func (r *Run) microsecondsPerCall(seconds float64) float64 {
 
 // ServerPerCall is the server's processor time a call, in microseconds.
 func (r *Run) ServerPerCall() float64 { return r.microsecondsPerCall(r.serverSeconds()) }
+
+// CallersPerCall is the processor time of the callers a call, in microseconds.
+func (r *Run) CallersPerCall() float64 { return r.microsecondsPerCall(r.callersSeconds()) }
+
+// callersSeconds is the processor time of the callers.
+func (r *Run) callersSeconds() float64 { return r.UserSeconds + r.SystemSeconds }
 
 // Errors returns how many calls of all runs were not answered right.
 func (r *Report) Errors() (n uint64) {

@@ -65,9 +65,17 @@ type variant struct {
 	// environment has variables that the server's process has besides this one's.
 	environment []string
 
-	// generator returns the command line of the load generator, which prints a
-	// [load.Result] as JSON. nil is that of package load.
+	// generator returns the command line of the load generator. nil is that of
+	// package load.
 	generator func(socket string, config load.Config) []string
+
+	// parse makes a result of the last line that the generator prints. nil is that the
+	// line is a [load.Result] as JSON.
+	parse func(line []byte, config *load.Config) (*load.Result, error)
+
+	// process, if not empty, is the name of a server process that variants with the same
+	// name share: they differ in their generator.
+	process string
 
 	// ping returns nil if the server that listens at socket is ready. nil is a
 	// call of the protocol.
@@ -254,7 +262,7 @@ func (b *Bench) start(ctx context.Context, v variant) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.socket, c.generator = socket, v.generator
+	c.socket = socket
 	b.children = append(b.children, c)
 	ready := ping
 	if v.ping != nil {

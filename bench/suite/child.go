@@ -31,14 +31,13 @@ const pingTimeout = 2 * time.Second
 
 // A child is a server process.
 type child struct {
-	name      string
-	socket    string
-	generator func(socket string, config load.Config) []string // see variant
-	probe     *probe.Client                                    // nil: it cannot be asked
-	cmd       *exec.Cmd
-	stderr    tail
-	ended     chan struct{} // closed when the process has ended; err is set before
-	err       error
+	name   string
+	socket string
+	probe  *probe.Client // nil: it cannot be asked
+	cmd    *exec.Cmd
+	stderr tail
+	ended  chan struct{} // closed when the process has ended; err is set before
+	err    error
 }
 
 // isolated puts a child into a process group of its own and lets the kernel kill
@@ -183,13 +182,13 @@ func (c *child) stop() {
 
 // load makes a load on the server and returns what came of it. It returns ctx's
 // error if that ends first, and then the run is lost.
-func (b *Bench) load(ctx context.Context, c *child, config load.Config) (*load.Result, error) {
-	return b.loadWithin(ctx, c, config, load.Distribution{})
+func (b *Bench) load(ctx context.Context, s competitor, config load.Config) (*load.Result, error) {
+	return b.loadWithin(ctx, s, config, load.Distribution{})
 }
 
 // loadWithin is load, and d is told of the measured part of the run.
-func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, d load.Distribution) (*load.Result, error) {
-	t := &target{variant: variant{generator: c.generator}, socket: c.socket}
+func (b *Bench) loadWithin(ctx context.Context, s competitor, config load.Config, d load.Distribution) (*load.Result, error) {
+	t := &target{variant: s.variant, socket: s.socket}
 	result, err := b.drive(ctx, t, config, d)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -197,10 +196,10 @@ func (b *Bench) loadWithin(ctx context.Context, c *child, config load.Config, d 
 	if err == nil {
 		return result, nil
 	}
-	if dead := c.alive(); dead != nil {
+	if dead := s.alive(); dead != nil {
 		return nil, dead
 	}
-	return nil, fmt.Errorf("suite: load %v on %s: %w", config.Load, c.name, err)
+	return nil, fmt.Errorf("suite: load %v on %s: %w", config.Load, s.name, err)
 }
 
 // seconds writes a duration for a command line.

@@ -103,7 +103,7 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 			continue
 		}
 		b.Progress(0, fmt.Sprintf("starting %s (%d of %d)", v.Name, i+1, len(all)))
-		process, err := b.start(ctx, v)
+		process, err := b.startOnce(ctx, v, started)
 		if errors.Is(err, floor.ErrNoCompiler) || errors.Is(err, s6chain.ErrUnavailable) || v.native && errors.Is(err, os.ErrPermission) {
 			leaveOut(r, v.Kind, err.Error())
 			continue
@@ -115,13 +115,25 @@ func (b *Bench) enter(ctx context.Context, c Comparison, all []variant, r *repor
 		if !slices.ContainsFunc(r.Servers, func(s report.Server) bool { return s.Name == v.Name }) {
 			r.Servers = append(r.Servers, v.Server)
 		}
-		started = append(started, competitor{v, process})
+		s := competitor{v, process}
+		started = append(started, s)
 		config := load.Config{Load: load.Load{Batch: 32, Callers: 1}, Payload: c.Payload, Duration: warmUp}
-		if _, err := b.load(ctx, process, config); err != nil {
+		if _, err := b.load(ctx, s, config); err != nil {
 			return nil, err
 		}
 	}
 	return started, b.check(r)
+}
+
+// startOnce starts the process of a variant, or returns that which one of started has and
+// it shares.
+func (b *Bench) startOnce(ctx context.Context, v variant, started []competitor) (*child, error) {
+	for _, s := range started {
+		if v.process != "" && s.process == v.process {
+			return s.child, nil
+		}
+	}
+	return b.start(ctx, v)
 }
 
 // leaveOut notes once why no variant of a kind takes part.
@@ -254,7 +266,7 @@ func (b *Bench) run(ctx context.Context, s competitor, config load.Config) (*rep
 func (b *Bench) runUnprobed(ctx context.Context, s competitor, config load.Config) (*report.Run, error) {
 	before, after := s.spent(), expense{}
 	missed := time.Duration(0)
-	result, err := b.loadWithin(ctx, s.child, config, load.Distribution{
+	result, err := b.loadWithin(ctx, s, config, load.Distribution{
 		Begin: func(late time.Duration) { before, missed = s.spent(), late },
 		End:   func() { after = s.spent() },
 	})

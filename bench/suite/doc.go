@@ -58,6 +58,7 @@
 //	watched.go   what metrics and an audit log cost
 //	ladder.go    what each step of trust costs, from no credentials to s6's programs
 //	peers.go     other RPC systems beside package server
+//	clients.go   package client beside a client in C
 //	scaling*.go  more and more callers, bytes, loops, users, rules, and offered rates
 //	flood.go     a polite user beside one who floods
 //	strace.go    system calls a call

@@ -21,7 +21,11 @@ const generatorGrace = 20 * time.Second
 func (b *Bench) drive(ctx context.Context, t *target, config load.Config, d load.Distribution) (*load.Result, error) {
 	config.Path = t.socket
 	if t.generator != nil {
-		return generate(ctx, t.generator(t.socket, config), d, config.WarmUp+config.Length())
+		last, err := generate(ctx, t.generator(t.socket, config), d, config.WarmUp+config.Length())
+		if err != nil {
+			return nil, err
+		}
+		return t.result(last, &config)
 	}
 	d.Command = b.partCommand
 	return load.Distribute(ctx, config, d)
@@ -31,11 +35,23 @@ func (b *Bench) drive(ctx context.Context, t *target, config load.Config, d load
 // child names its own: a user that may not look into this process may run it.
 func (b *Bench) partCommand() *exec.Cmd { return exec.Command("/proc/self/exe", "part") }
 
+// result is what the generator of the variant says in its last line.
+func (v *variant) result(last []byte, config *load.Config) (*load.Result, error) {
+	if v.parse != nil {
+		return v.parse(last, config)
+	}
+	var result load.Result
+	if err := json.Unmarshal(last, &result); err != nil {
+		return nil, fmt.Errorf("suite: load generator: %w", err)
+	}
+	return &result, nil
+}
+
 // generate runs the load generator of another program, which lasts as long as length
-// says. It writes "begin" and "end" and then the result, a line each. If ctx ends it
-// is interrupted and says what it has.
-func generate(ctx context.Context, command []string, d load.Distribution, length time.Duration) (*load.Result, error) {
-	cmd := exec.Command(command[0], append(command[1:], "--tell")...)
+// says. It writes "begin" and "end" and then the result, a line each; generate returns
+// the last. If ctx ends it is interrupted and says what it has.
+func generate(ctx context.Context, command []string, d load.Distribution, length time.Duration) (last []byte, err error) {
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.SysProcAttr = isolated()
 	var stderr tail
 	cmd.Stderr = &stderr
@@ -57,15 +73,11 @@ func generate(ctx context.Context, command []string, d load.Distribution, length
 			lines <- line
 		}
 	}()
-	last := follow(ctx, cmd.Process, lines, d, length)
+	last = follow(ctx, cmd.Process, lines, d, length)
 	if err := cmd.Wait(); err != nil {
 		return nil, fmt.Errorf("suite: load generator: %w\n%s", err, stderr.String())
 	}
-	var result load.Result
-	if err := json.Unmarshal(last, &result); err != nil {
-		return nil, fmt.Errorf("suite: load generator: %w", err)
-	}
-	return &result, nil
+	return last, nil
 }
 
 // follow tells d what the generator says until it ends, and returns its last line.

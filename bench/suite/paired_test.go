@@ -47,8 +47,8 @@ func TestPeerCommands(t *testing.T) {
 	c := &PeersConfig{Connections: 4, Program: "/peers"}
 	config := load.Config{Load: load.Load{Batch: 1, Callers: 16}, Payload: 7, Duration: time.Second / 4}
 	tests := []struct{ name, command, generator string }{
-		{"grpc", "/peers server grpc /socket", "/peers load grpc --json --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
-		{EventloopClient, "/self server eventloop --loops 0 /socket", "/peers load credrpc --json --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
+		{"grpc", "/peers server grpc /socket", "/peers load grpc --json --tell --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
+		{EventloopClient, "/self server eventloop --loops 0 /socket", "/peers load credrpc --json --tell --socket /socket --callers 16 --connections 4 --payload 7 --warm-up 0 --seconds 0.25"},
 		{Eventloop, "/self server eventloop --loops 0 /socket", ""},
 	}
 	for _, tt := range tests {
@@ -64,6 +64,29 @@ func TestPeerCommands(t *testing.T) {
 		if generator != tt.generator || v.Name != tt.name || v.Kind != tt.name {
 			t.Errorf("%s, called %s of %s: %q", tt.name, v.Name, v.Kind, generator)
 		}
+	}
+}
+
+// TestClientCommands looks at who calls whom, and at what shares a process.
+func TestClientCommands(t *testing.T) {
+	b := &Bench{Self: "/self"}
+	config := load.Config{Load: load.Load{Batch: 1, Callers: 16}, Payload: 7, WarmUp: time.Second / 8, Duration: time.Second / 4}
+	for name, want := range map[string]string{
+		CClient:   "/cclient /socket 16 7 0.125 0.25",
+		GoClient:  "/self callers client --socket /socket --callers 16 --payload 7 --warm-up 0.125 --seconds 0.25",
+		NetClient: "/self callers net --socket /socket --callers 16 --payload 7 --warm-up 0.125 --seconds 0.25",
+	} {
+		e := b.clientOn(floorVariant(2), name, "/cclient")
+		if got := strings.Join(e.generator("/socket", config), " "); got != want || e.Name != name+"-floor-2" || e.Kind != name+"-floor" || e.process != "floor-2" || (e.against == "") != (name == CClient) {
+			t.Errorf("%+v against %q: %q", e.Server, e.against, got)
+		}
+	}
+	shared := &child{name: "floor-2"}
+	if c, err := b.startOnce(t.Context(), variant{process: "floor-2"}, []competitor{{child: &child{}}, {variant{process: "floor-2"}, shared}}); c != shared || err != nil {
+		t.Errorf("another process: %+v, %v", c, err)
+	}
+	if r, err := b.Clients(t.Context(), ClientsConfig{Comparison: Comparison{Loads: []load.Load{{Batch: 2, Callers: 1}}}}); err == nil {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -127,7 +127,7 @@ func (c *PeersConfig) peer(name string) variant {
 // generator has the callers of a system.
 func (c *PeersConfig) generator(system string) func(socket string, config load.Config) []string {
 	return func(socket string, config load.Config) []string {
-		return []string{c.Program, "load", system, "--json",
+		return []string{c.Program, "load", system, "--json", "--tell",
 			"--socket", socket,
 			"--callers", strconv.Itoa(config.Load.Callers),
 			"--connections", strconv.Itoa(min(c.Connections, config.Load.Callers)),

@@ -87,7 +87,7 @@ func (b *Bench) capacity(ctx context.Context, c Comparison, s competitor) (float
 	for range min(capacityRuns, c.Rounds) {
 		b.Progress(0, "what "+s.Name+" can do")
 		config := load.Config{Load: c.Loads[0], Payload: c.Payload, Duration: c.Duration, WarmUp: runWarmUp(c.Loads[0])}
-		result, err := b.load(ctx, s.child, config)
+		result, err := b.load(ctx, s, config)
 		if err != nil {
 			return 0, err
 		}

@@ -26,7 +26,8 @@ func TestGenerate(t *testing.T) {
 	} {
 		var told []string
 		tell := func(what string) func() { return func() { told = append(told, what) } }
-		r, err := generate(t.Context(), []string{"/bin/sh", "-c", tt.script}, load.Distribution{Begin: func(time.Duration) { tell("begin")() }, End: tell("end")}, time.Second)
+		v := &target{variant: variant{generator: func(string, load.Config) []string { return []string{"/bin/sh", "-c", tt.script} }}}
+		r, err := new(Bench).drive(t.Context(), v, load.Config{Duration: time.Second}, load.Distribution{Begin: func(time.Duration) { tell("begin")() }, End: tell("end")})
 		if strings.Join(told, " ") != tt.told || (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) || err == nil && r.Calls != 7 {
 			t.Errorf("%s: told %v, %+v, %v", tt.name, told, r, err)
 		}
@@ -36,10 +37,10 @@ func TestGenerate(t *testing.T) {
 	}
 	// An interrupted one says what it has.
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := generate(ctx, []string{"/bin/sh", "-c", `trap 'echo "{\"calls\":3}"; exit' INT; echo begin; while :; do sleep 0.01; done`},
+	last, err := generate(ctx, []string{"/bin/sh", "-c", `trap 'echo "{\"calls\":3}"; exit' INT; echo begin; while :; do sleep 0.01; done`},
 		load.Distribution{Begin: func(time.Duration) { cancel() }}, time.Hour)
-	if err != nil || r.Calls != 3 {
-		t.Errorf("interrupted: %+v, %v", r, err)
+	if err != nil || string(last) != `{"calls":3}`+"\n" {
+		t.Errorf("interrupted: %q, %v", last, err)
 	}
 }
 
@@ -47,9 +48,10 @@ func TestGenerate(t *testing.T) {
 // before the measured part, such as connecting, is not in the figures.
 func TestLoadWithin(t *testing.T) {
 	made := filepath.Join(t.TempDir(), "connected")
-	c := &child{name: "fake", ended: make(chan struct{}), generator: func(string, load.Config) []string {
+	c := competitor{child: &child{name: "fake", ended: make(chan struct{})}}
+	c.generator = func(string, load.Config) []string {
 		return []string{"/bin/sh", "-c", "touch " + made + `; echo begin; echo end; echo '{"calls":7}'`}
-	}}
+	}
 	var connected error
 	b := new(Bench)
 	r, err := b.loadWithin(t.Context(), c, load.Config{}, load.Distribution{Begin: func(time.Duration) { _, connected = os.Stat(made) }})

@@ -83,7 +83,7 @@ const headroom = 1.15
 // sleepingCallers returns how many sleeping callers make the share of c.
 func (b *Bench) sleepingCallers(ctx context.Context, c SleepersConfig, server *child, config load.Config) (int, error) {
 	b.Progress(0, "counting calls for the share")
-	without, err := b.load(ctx, server, config)
+	without, err := b.load(ctx, competitor{child: server}, config)
 	if err != nil {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (b *Bench) sleepingCallers(ctx context.Context, c SleepersConfig, server *c
 	// most one call each time the handler sleeps.
 	wanted := c.Share / (1 - c.Share)
 	config.Sleepers = max(1, int(without.CallsPerSecond*wanted*c.Sleep.Seconds()))
-	with, err := b.load(ctx, server, config)
+	with, err := b.load(ctx, competitor{child: server}, config)
 	if err != nil {
 		return 0, err
 	}

@@ -50,7 +50,7 @@ func (b *Bench) Strace(ctx context.Context, servers []string, config load.Config
 		b.Progress(float64(i)/float64(len(all)), "counting system calls of "+v.Name)
 		run := report.Run{Server: v.Name}
 		run.SystemCalls, err = b.counted(ctx, v, b.start, func(server *child) (*load.Result, error) {
-			result, err := b.load(ctx, server, config)
+			result, err := b.load(ctx, competitor{child: server}, config)
 			if err == nil {
 				run.Result = *result
 			}

@@ -12,6 +12,7 @@
 //	credrpc-bench ladder                        what each step of trust costs
 //	credrpc-bench watched                       what metrics and an audit log cost
 //	credrpc-bench peers                         other RPC systems: ttrpc, gRPC, net/rpc
+//	credrpc-bench clients                       package client beside C and package net
 //	credrpc-bench report RESULT.json ...        result files as a page, plots or a table
 //	credrpc-bench strace                        system calls a call
 //	credrpc-bench load --socket PATH ...        the load generator alone

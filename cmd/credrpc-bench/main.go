@@ -37,6 +37,7 @@ type commands struct {
 	Ladder     ladderCommand      `cmd:"" help:"Measure what each step of trust costs: no credentials, one kind, both, access rules, the programs of s6: about two minutes."`
 	Watched    watchedCommand     `cmd:"" help:"Measure what metrics and an audit log cost: about two minutes."`
 	Peers      peersCommand       `cmd:"" help:"Compare with other RPC systems: ttrpc, gRPC, net/rpc. About a minute."`
+	Clients    clientsCommand     `cmd:"" help:"Compare package client with a client in C and one over package net: about three minutes."`
 	Idle       idleCommand        `cmd:"" help:"Measure what connections that send nothing do to memory and to the other calls."`
 	Report     reportCommand      `cmd:"" help:"Show result files: as one HTML page, as plots, as the table of the README."`
 	Strace     straceCommand      `cmd:"" help:"Count system calls a call, where strace is installed."`
@@ -45,6 +46,7 @@ type commands struct {
 	Version    versioncmd.Command `cmd:"" help:"Print which build of the program this is."`
 	Completion completion.Command `cmd:"" help:"Write completions for a shell."`
 	Hold       holdCommand        `cmd:"" hidden:"" help:"Hold connections that send nothing."`
+	Callers    callersCommand     `cmd:"" hidden:"" help:"Be the callers of a client."`
 	Part       partCommand        `cmd:"" hidden:"" help:"Be a part of a load."`
 }
 

@@ -169,6 +169,7 @@ func TestUsage(t *testing.T) {
 		{"--rounds", "0"}, {"--seconds", "0"}, {"--seconds", "-1"}, {"--loads", "x"}, {"--servers", "other"}, {"--unknown"},
 		{"load"}, {"server", "other", "x"}, {"ladder", "--rules", "0"}, {"ladder", "--steps", "other"}, {"ladder", "--rounds", "0"},
 		{"watched", "--flooders", "0"}, {"watched", "--rounds", "0"},
+		{"clients", "--loads", "b2x1"}, {"clients", "--clients", "other"}, {"clients", "--servers", "gnet"}, {"clients", "--payload", "2M"}, {"clients", "--rounds", "0"},
 		{"peers", "--loads", "b2x1"}, {"peers", "--loads", "t1", "--connections", "2"}, {"peers", "--servers", "floor"},
 		{"sleepers", "--share", "1"}, {"sleepers", "--rounds", "0"}, {"idle", "--connections", "0"}, {"idle", "--request-timeout", "1s", "--seconds", "1"},
 	} {

@@ -51,6 +51,10 @@ What access rules cost, and nothing else:
 
 	credrpc-bench ladder --steps server,server-again,server-cache,server-cdb,server-directory
 
+Package client beside a client in C, with 16 callers:
+
+	credrpc-bench clients --clients c,client --servers floor --loads t16
+
 A page of two results, and their plots as SVG and PNG in the directory plots:
 
 	credrpc-bench report result.json ladder.json --out page.html --plots plots`},

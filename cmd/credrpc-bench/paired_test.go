@@ -12,7 +12,7 @@ import (
 	"credrpc/bench/suite"
 )
 
-// A pairedFile is what is looked at in the JSON of ladder and peers.
+// A pairedFile is what is looked at in the JSON of ladder, peers and clients.
 type pairedFile struct {
 	Machine struct{ Kernel string }
 	Servers []struct {
@@ -33,6 +33,8 @@ type pairedFile struct {
 		Rounds          int
 		Ratio           *struct{ Median, Low, High float64 } `json:"throughput_ratio"`
 		More            *struct{ Median, Low, High float64 } `json:"server_us_per_call_more"`
+		Callers         *struct{ Median float64 }            `json:"generator_us_per_call"`
+		CallersCPU      *struct{ Median float64 }            `json:"generator_cpu_ratio"`
 	}
 }
 
@@ -142,6 +144,45 @@ func TestPeers(t *testing.T) {
 	}
 	if len(want) != 0 {
 		t.Errorf("missing: %v", want)
+	}
+}
+
+// TestClients has every client on every server.
+func TestClients(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients.json")
+	out, err := run(t, "clients", "--rounds", "2", "--seconds", "0.03", "--loads", "t1,t3", "--json", file,
+		"--fail-if", "net-eventloop.errors > 0", "--fail-if", "client-eventloop.callers.cpu > 1s")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	f := readPaired(t, file, 2, 2)
+	var names []string
+	for _, s := range f.Servers {
+		names = append(names, s.Name)
+		if strings.Count(out, "\n"+s.Name+" ") != 2 {
+			t.Errorf("%s is not in both tables:\n%s", s.Name, out)
+		}
+	}
+	for _, p := range f.Pairs {
+		if c := strings.HasPrefix(p.Server, "c-"); p.Callers == nil || p.Callers.Median <= 0 || c != (p.CallersCPU == nil) {
+			t.Errorf("%+v", p)
+		}
+	}
+	for _, name := range []string{"c-floor-1", "client-floor-1", "net-floor-1", "c-eventloop", "client-eventloop", "net-eventloop"} {
+		left := strings.Contains(out, "left out") && os.Getenv("CREDRPC_CI") != "1" && name != "client-eventloop" && name != "net-eventloop"
+		if !slices.Contains(names, name) && !left {
+			t.Errorf("no %s in %q", name, names)
+		}
+	}
+}
+
+// TestClientsWithoutCompiler leaves out what is in C. The others remain.
+func TestClientsWithoutCompiler(t *testing.T) {
+	cmd, dir := command(t, "clients", "--rounds", "1", "--seconds", "0.03", "--loads", "t2")
+	cmd.Env = append(cmd.Env, "PATH="+dir)
+	out, err := cmd.Output()
+	if err != nil || !strings.Contains(string(out), "c is left out") || strings.Contains(string(out), "\nc-") || !strings.Contains(string(out), "\nnet-eventloop ") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

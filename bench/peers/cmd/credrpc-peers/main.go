@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"credrpc/bench/callers"
 	"credrpc/bench/peers"
 	"credrpc/bench/probe"
 
@@ -100,15 +101,17 @@ func (c *loadCommand) Run() error {
 		}
 	}
 	r, err := peers.Run(ctx, peers.Config{
+		Config: callers.Config{
+			Callers:  c.Callers,
+			Payload:  c.Payload,
+			Duration: time.Duration(c.Seconds * float64(time.Second)),
+			WarmUp:   time.Duration(c.WarmUp * float64(time.Second)),
+			Begin:    tell("begin"),
+			End:      tell("end"),
+		},
 		System:      c.System,
 		Path:        c.Socket,
-		Callers:     c.Callers,
 		Connections: c.Connections,
-		Payload:     c.Payload,
-		Duration:    time.Duration(c.Seconds * float64(time.Second)),
-		WarmUp:      time.Duration(c.WarmUp * float64(time.Second)),
-		Begin:       tell("begin"),
-		End:         tell("end"),
 	})
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package peers
+package callers
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ const (
 // A caller makes calls one after the other. It belongs to one goroutine, and to
 // whoever reads its counters once that has ended.
 type caller struct {
-	conn    conn
+	conn    Conn
 	payload []byte
 	number  uint64 // of the next call
 
@@ -38,7 +38,7 @@ type caller struct {
 }
 
 // newCaller returns caller number i.
-func newCaller(c conn, i, payload int) *caller {
+func newCaller(c Conn, i, payload int) *caller {
 	// Callers can share a connection, so their calls differ in the upper bits.
 	made := &caller{conn: c, payload: make([]byte, payload), number: uint64(i) << 40, latency: newHistogram(), kinds: map[string]uint64{}}
 	for i := range made.payload {
@@ -63,7 +63,7 @@ func (c *caller) run(ctx, answers context.Context, began time.Time, from, until 
 		}
 		c.number++
 		started := time.Since(began)
-		answer, err := c.conn.echo(answers, c.payload)
+		answer, err := c.conn.Echo(answers, c.payload)
 		ended := time.Since(began)
 		if err != nil {
 			c.failures++
