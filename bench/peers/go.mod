@@ -6,7 +6,6 @@ replace credrpc => ../..
 
 require (
 	credrpc v0.0.0
-	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/alecthomas/kong v1.17.0
 	github.com/containerd/ttrpc v1.2.10
 	golang.org/x/sys v0.49.0
@@ -15,6 +14,7 @@ require (
 )
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0 // indirect
 	github.com/containerd/log v0.1.0 // indirect
 	github.com/sirupsen/logrus v1.9.4 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
