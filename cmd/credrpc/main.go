@@ -117,7 +117,9 @@ func (cli *commandLine) run(args []string, s streams, environ settings.Environme
 		fmt.Fprintf(s.err, "credrpc: %v\n%s\n", cli.explain(err), cli.hint(err))
 		return exitUsage
 	}
-	err = cli.explain(command.Run())
+	if err = onlyOneSocket(command); err == nil {
+		err = cli.explain(command.Run())
+	}
 	var exit *exitError
 	switch {
 	case err == nil:
@@ -129,6 +131,21 @@ func (cli *commandLine) run(args []string, s streams, environ settings.Environme
 		fmt.Fprintf(s.err, "credrpc: %v\n", err)
 	}
 	return exit.status
+}
+
+// onlyOneSocket refuses a second --listen: of two the last would be served, and nobody would
+// hear that the first is not.
+func onlyOneSocket(command *kong.Context) error {
+	sockets := 0
+	for _, element := range command.Path {
+		if element.Flag != nil && element.Flag.Name == "listen" && !element.Resolved {
+			sockets++
+		}
+	}
+	if sockets > 1 {
+		return usageError("--listen is given more than once; for several sockets run a server each, or --listen systemd:")
+	}
+	return nil
 }
 
 // hint says where the right usage stands: that of a command line, or of a file of settings.

@@ -256,9 +256,13 @@ func TestLogLevel(t *testing.T) {
 	if err := cmd.Wait(); err != nil || said.Len() > 0 {
 		t.Errorf("%v, %q", err, said.String())
 	}
-	for flag, want := range map[string]string{"--max-calls=0": "credrpc: --max-calls: want at least 1\n", "--listen=/nonexistent/s": "credrpc: server: "} {
-		if status, _, stderr := result("", "serve", "--listen", path, "--log-format=json", flag); status == exitOK || !strings.HasPrefix(stderr, want) {
-			t.Errorf("%s: %d, %q", flag, status, stderr)
+	for flags, want := range map[string]string{
+		"--listen=" + path + " --max-calls=0":         "credrpc: --max-calls: want at least 1\n",
+		"--listen=/nonexistent/s":                     "credrpc: server: ",
+		"--listen=" + path + " --listen=/nonexistent": "credrpc: --listen is given more than once; for several sockets run a server each, or --listen systemd:\n",
+	} {
+		if status, _, stderr := result("", append([]string{"serve", "--log-format=json"}, strings.Fields(flags)...)...); status == exitOK || !strings.HasPrefix(stderr, want) {
+			t.Errorf("%s: %d, %q", flags, status, stderr)
 		}
 	}
 }
