@@ -39,8 +39,9 @@
 // none it lets other threads have the processor as well (sched_yield(2)), and looks
 // once more: under load the answer is there by then, and the descriptor never meets the
 // poller. Where the processor was away for more than 600 µs on average, since threads
-// that never wait have it, calls do without that for half a second. A call that is alone looks for its answer over and over for at most 50 µs,
-// and lets other threads have the processor in between (sched_yield(2)), if such
+// that never wait have it, calls do without that for half a second. A call that is alone
+// looks for its answer over and over for at most 50 µs, and lets other threads have the
+// processor in between (sched_yield(2)), if such
 // calls have lately waited for less than 30 µs on average: sleeping and being woken
 // takes as long. Where answers take longer, since handlers do or since many other
 // processes call too, it goes to the poller at once.
